@@ -1,0 +1,1 @@
+//! Runs one hook or one phase in the namespaces of the caller.

@@ -1,0 +1,2 @@
+//! Phases, validated hooks, the OCI state and the record of an execution.
+#![forbid(unsafe_code)]

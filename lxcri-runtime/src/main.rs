@@ -1,0 +1,2 @@
+//! The command `lxcri`.
+fn main() {}

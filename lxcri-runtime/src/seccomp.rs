@@ -1,0 +1,1 @@
+//! Compiles `linux.seccomp` with libseccomp.
