@@ -19,6 +19,7 @@ mod capture;
 mod error;
 mod image;
 mod run;
+mod spawn;
 mod stdin;
 #[allow(unsafe_code)]
 mod sys;

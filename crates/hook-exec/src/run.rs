@@ -13,8 +13,9 @@ use nix::sys::stat::Mode;
 use crate::capture::{Buffer, Output};
 use crate::error::CallError;
 use crate::image::Image;
+use crate::spawn::{self, Child, Spawn};
 use crate::stdin::state_file;
-use crate::sys::{self, Child, Ended, Spawn};
+use crate::sys::{self, Ended};
 
 /// How long a killed hook is waited for. Only a process that hangs in the kernel needs longer.
 const KILL_WAIT: Duration = Duration::from_secs(5);
@@ -198,7 +199,7 @@ fn spawn(
     let stdin = state_file(context.state)?;
     let (stdout, hook_stdout) = Output::new()?;
     let (stderr, hook_stderr) = Output::new()?;
-    let child = sys::spawn(&Spawn {
+    let child = spawn::spawn(&Spawn {
         path: &image.path,
         argv: &image.argv,
         envp: &image.envp,

@@ -72,6 +72,14 @@ fn with_odd_dispositions() {
     let context = Context::new(&state, Path::new("/"));
     let run = |script: &str| run_hook(&sh(script), Phase::Prestart, 1, &context);
 
+    let caller = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    assert_eq!(run("umask").stdout, "0022\n");
+    assert_eq!(
+        nix::sys::stat::umask(caller).bits(),
+        0o077,
+        "the caller keeps its own"
+    );
+
     let before = open_descriptors();
     let record = run("grep ^SigIgn /proc/$$/status; kill -TERM $$");
     assert_eq!(record.stdout, "SigIgn:\t0000000000000000\n");

@@ -268,11 +268,6 @@ fn no_signal_is_ignored_or_blocked() {
 }
 
 #[test]
-fn the_umask_is_fixed() {
-    assert_eq!(succeeded(run(sh("umask"))).stdout, "0022\n");
-}
-
-#[test]
 fn an_open_executable_is_run() {
     let env = File::open("/usr/bin/env").unwrap();
     let hook = Hook {
