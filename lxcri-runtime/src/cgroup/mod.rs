@@ -15,7 +15,9 @@
 
 #![deny(unsafe_code)]
 
+mod apply;
 mod create;
+mod devices;
 mod error;
 mod files;
 mod freezer;
@@ -25,10 +27,12 @@ mod plan;
 mod proc;
 mod record;
 mod remove;
+mod resources;
 mod signal;
 mod systemd;
 mod tree;
 
+pub use apply::check;
 pub use error::{Error, Problem};
 pub use handle::Cgroup;
 pub use layout::{CgroupLayout, Hierarchy};
