@@ -36,14 +36,14 @@ pub fn check(resources: &LinuxResources, layout: &CgroupLayout) -> Vec<Problem> 
         Ok(_) => {}
     }
     for (index, limit) in resources.hugepage_limits().iter().flatten().enumerate() {
-        if !page_size_exists(limit.page_size()) {
+        let pointer = format!("/linux/resources/hugepageLimits/{index}/pageSize");
+        if !page_size_exists(limit.page_size()) && problems.iter().all(|p| p.pointer != pointer) {
             problems.push(Problem {
-                pointer: format!("/linux/resources/hugepageLimits/{index}/pageSize"),
+                pointer,
                 reason: "not supported: this machine has no pages of this size".to_owned(),
             });
         }
     }
-    problems.dedup_by(|a, b| a.pointer == b.pointer);
     problems
 }
 

@@ -40,6 +40,8 @@ pub use plan::CgroupPlan;
 pub use record::{CgroupRecord, Member, Mode, State, Version};
 
 #[cfg(test)]
+mod apply_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,11 @@ pub fn skip(reason: &str) {
     println!("skipped: {reason}");
 }
 
+/// Prints that there is nothing to test in this view of the machine: a kernel gives each controller to one version.
+pub fn absent(what: &str) {
+    println!("nothing to test: {what}");
+}
+
 /// The layout of this machine, when cgroups can be made in it.
 pub fn writable_layout() -> Option<CgroupLayout> {
     if !nix::unistd::geteuid().is_root() {
@@ -170,7 +175,7 @@ pub fn in_v2_view(name: &str) -> bool {
 /// [`in_view`] of v1 alone; on a machine without v1 hierarchies there is nothing to see.
 pub fn in_v1_view(name: &str) -> bool {
     if writable_layout().is_some_and(|l| l.mode() == Mode::Unified) {
-        skip("this machine has no v1 hierarchies");
+        absent("this machine has no v1 hierarchies");
         return false;
     }
     in_view(
@@ -179,3 +184,36 @@ pub fn in_v1_view(name: &str) -> bool {
         name,
     )
 }
+
+/// Three tests from each function: on the machine as it is, with v1 alone, with v2 alone. `$module` is the path of the module
+/// that calls it.
+macro_rules! in_every_view {
+    ($module:literal, $($name:ident),* $(,)?) => {
+        mod native {
+            $(#[test] fn $name() {
+                if let Some(layout) = $crate::cgroup::testing::writable_layout() {
+                    super::$name(&layout)
+                }
+            })*
+        }
+        mod v1 {
+            $(#[test] fn $name() {
+                if $crate::cgroup::testing::in_v1_view(concat!($module, "::v1::", stringify!($name))) {
+                    let layout = $crate::cgroup::CgroupLayout::detect().unwrap();
+                    assert_eq!(layout.mode(), $crate::cgroup::Mode::Legacy);
+                    super::$name(&layout)
+                }
+            })*
+        }
+        mod v2 {
+            $(#[test] fn $name() {
+                if $crate::cgroup::testing::in_v2_view(concat!($module, "::v2::", stringify!($name))) {
+                    let layout = $crate::cgroup::CgroupLayout::detect().unwrap();
+                    assert_eq!(layout.mode(), $crate::cgroup::Mode::Unified);
+                    super::$name(&layout)
+                }
+            })*
+        }
+    };
+}
+pub(super) use in_every_view;

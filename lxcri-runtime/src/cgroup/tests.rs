@@ -6,31 +6,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::testing::{Sleeper, Temporary, in_v1_view, in_v2_view, soon, unique, writable_layout};
+use super::testing::{Sleeper, Temporary, in_every_view, soon, unique};
 use super::*;
 
-/// Three tests from one body: on the machine as it is, with v1 alone, with v2 alone.
-macro_rules! in_every_view {
-    ($($name:ident),* $(,)?) => {
-        mod native { $(#[test] fn $name() { if let Some(layout) = super::writable_layout() { super::$name(&layout) } })* }
-        mod v1 { $(#[test] fn $name() {
-            if super::in_v1_view(concat!("cgroup::tests::v1::", stringify!($name))) {
-                let layout = super::CgroupLayout::detect().unwrap();
-                assert_eq!(layout.mode(), super::Mode::Legacy);
-                super::$name(&layout)
-            }
-        })* }
-        mod v2 { $(#[test] fn $name() {
-            if super::in_v2_view(concat!("cgroup::tests::v2::", stringify!($name))) {
-                let layout = super::CgroupLayout::detect().unwrap();
-                assert_eq!(layout.mode(), super::Mode::Unified);
-                super::$name(&layout)
-            }
-        })* }
-    };
-}
-
 in_every_view!(
+    "cgroup::tests",
     a_process_enters_every_hierarchy_and_is_listed,
     existing_and_used_is_refused_existing_and_empty_is_taken,
     kill_reaches_sub_cgroups_and_frozen_processes,
