@@ -42,6 +42,8 @@ pub use record::{CgroupRecord, Member, Mode, State, Version};
 #[cfg(test)]
 mod apply_tests;
 #[cfg(test)]
+mod device_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
