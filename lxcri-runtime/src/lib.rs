@@ -3,3 +3,4 @@ pub mod cgroup;
 pub mod mounts;
 pub mod seccomp;
 pub mod spec;
+pub mod sysctl;
