@@ -33,7 +33,7 @@ pub fn check(loaded: &LoadedSpec, context: &Context) -> Report {
         warnings: loaded.warnings.clone(),
         ..Report::default()
     };
-    report.problems.extend(loaded.refused.iter().cloned());
+    report.problems.extend(loaded.problems.iter().cloned());
     report.problems.extend(refuse::values(&loaded.raw));
     report
         .problems

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use hook_model::HookSet;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
@@ -32,8 +33,10 @@ pub struct LoadedSpec {
     pub raw: Value,
     /// What was read in a lenient way, and what is unknown and therefore ignored. To be logged.
     pub warnings: Vec<Problem>,
-    /// Properties that are refused whatever their value.
-    pub(super) refused: Vec<Problem>,
+    /// The hooks, which are valid unless [`check`](super::check()) reports problems.
+    pub hooks: HookSet,
+    /// Why the bundle cannot be run, as far as it is known already.
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Why a config.json cannot be read. Its text is one line: `<file>: <what>: <why>`.
@@ -78,14 +81,16 @@ pub fn parse(content: &[u8], file: &Path) -> Result<LoadedSpec, LoadError> {
     let raw = json(content).map_err(fail)?;
     check_version(&raw).map_err(|problem| fail(problem.to_string()))?;
     let scan = refuse::scan(&raw);
-    let mut warnings = scan.unknown;
-    let spec = typed::read(&raw, &scan.set_aside, &mut warnings)
-        .map_err(|problem| fail(problem.to_string()))?;
+    let typed = typed::read(&raw, &scan.set_aside).map_err(|problem| fail(problem.to_string()))?;
+    let (mut warnings, mut problems) = (scan.unknown, scan.refused);
+    warnings.extend(typed.remarks);
+    problems.extend(typed.problems);
     Ok(LoadedSpec {
-        spec,
+        spec: typed.spec,
         raw,
         warnings,
-        refused: scan.refused,
+        hooks: typed.hooks,
+        problems,
     })
 }
 

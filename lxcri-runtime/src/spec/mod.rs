@@ -5,6 +5,7 @@
 
 pub mod capabilities;
 mod check;
+mod hooks;
 mod host;
 mod id;
 mod load;

@@ -3,21 +3,30 @@
 //! The types are stricter than the spec in a few places; what stands between them is taken out of a
 //! copy first, so that a bundle fails here only for a value of the wrong type.
 
+use hook_model::HookSet;
 use oci_spec::runtime::Spec;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
 use super::capabilities;
+use super::hooks;
 use super::pointer::Pointer;
 use super::problem::Problem;
 
+/// A config.json in types.
+#[derive(Debug)]
+pub(super) struct Typed {
+    pub(super) spec: Spec,
+    pub(super) hooks: HookSet,
+    /// What is wrong with the hooks.
+    pub(super) problems: Vec<Problem>,
+    /// What was read in a lenient way.
+    pub(super) remarks: Vec<Problem>,
+}
+
 /// Reads a config.json into its types. `set_aside` are properties that need not fit their type,
-/// because they are refused unless they ask for nothing. `remarks` receives what was read in a lenient way.
-pub(super) fn read(
-    raw: &Value,
-    set_aside: &[Pointer],
-    remarks: &mut Vec<Problem>,
-) -> Result<Spec, Problem> {
+/// because they are refused unless they ask for nothing.
+pub(super) fn read(raw: &Value, set_aside: &[Pointer]) -> Result<Typed, Problem> {
     let mut value = raw.clone();
     for pointer in set_aside {
         remove(&mut value, pointer);
@@ -25,9 +34,17 @@ pub(super) fn read(
     drop_nulls(&mut value);
     drop_unknown_capabilities(&mut value);
     add_user(&mut value);
-    drop_empty_seccomp(&mut value, remarks);
-    root_destinations(&mut value, remarks);
-    serde_path_to_error::deserialize(&value).map_err(|error| type_error(&error))
+    let mut remarks = Vec::new();
+    drop_empty_seccomp(&mut value, &mut remarks);
+    root_destinations(&mut value, &mut remarks);
+    let (hooks, problems) = hooks::read(&mut value);
+    let spec = serde_path_to_error::deserialize(&value).map_err(|error| type_error(&error))?;
+    Ok(Typed {
+        spec,
+        hooks,
+        problems,
+        remarks,
+    })
 }
 
 fn type_error(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
@@ -139,13 +156,13 @@ mod tests {
     use std::path::Path;
 
     fn read_fine(raw: &Value) -> (Spec, Vec<String>) {
-        let mut remarks = Vec::new();
-        let spec = read(raw, &[], &mut remarks).unwrap();
-        (spec, remarks.iter().map(ToString::to_string).collect())
+        let typed = read(raw, &[]).unwrap();
+        let remarks = typed.remarks.iter().map(ToString::to_string);
+        (typed.spec, remarks.collect())
     }
 
     fn error(raw: &Value) -> String {
-        read(raw, &[], &mut Vec::new()).unwrap_err().to_string()
+        read(raw, &[]).unwrap_err().to_string()
     }
 
     #[test]
@@ -192,7 +209,7 @@ mod tests {
     fn refused_properties_need_not_fit_their_types() {
         let raw = json!({"linux": {"timeOffsets": "x", "cgroupsPath": "/a"}, "windows": 7});
         let set_aside = ["/linux/timeOffsets", "/windows"].map(Pointer::at);
-        let spec = read(&raw, &set_aside, &mut Vec::new()).unwrap();
+        let spec = read(&raw, &set_aside).unwrap().spec;
         assert_eq!(
             spec.linux().as_ref().unwrap().cgroups_path().as_deref(),
             Some(Path::new("/a"))
