@@ -7,6 +7,7 @@ mod environment;
 mod faults;
 mod life;
 mod normal;
+mod process;
 mod state;
 mod table;
 

@@ -1,19 +1,17 @@
-//! Checks of a life in which every hook succeeds: order, moment, namespaces, path, argv, cwd, descriptors, signals, group.
+//! Checks of lives in which every hook succeeds: order, moment, namespaces, path, argv.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use lxcri_tests::bundle::Bundle;
-use lxcri_tests::command::CALLER_LEAK;
 use lxcri_tests::phase::{PHASES, Phase, Place, Step};
-use lxcri_tests::probe::Record;
 use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
 use serde_json::json;
 
 use crate::life::{self, Life, PROCESS, file_name, label};
-use crate::table::{Report, hold, ranges, same};
-use crate::{environment, state};
+use crate::table::{Report, hold, same};
+use crate::{environment, process, state};
 
 /// argv of hook #1, the name different from the path.
 const ARGV: [&str; 7] = [
@@ -84,37 +82,11 @@ pub fn run(report: &mut Report, runtime: &Runtime) {
         report.check("argv missing", phase, argv_missing(&life, phase));
         environment::checks(report, &life, phase);
         state::checks(report, &life, phase, &bundle);
-        report.check(
-            "cwd",
-            phase,
-            life.hook(phase, 1).and_then(|r| cwd(r, phase, &bundle)),
-        );
-        report.check(
-            "descriptors",
-            phase,
-            life.hook(phase, 1).and_then(descriptors),
-        );
-        report.check("signal mask", phase, life.hook(phase, 1).and_then(mask));
-        report.check(
-            "dispositions",
-            phase,
-            life.hook(phase, 1).and_then(dispositions),
-        );
-        report.check(
-            "user id",
-            phase,
-            life.hook(phase, 1)
-                .and_then(|r| same(r.numbers("uid"), vec![0; 3])),
-        );
-        report.check(
-            "own process group",
-            phase,
-            life.hook(phase, 1).and_then(group),
-        );
+        process::checks(report, &life, phase, &bundle);
     }
     user_namespace(report, runtime);
     time_namespace(report, runtime);
-    hostile_caller(report, runtime);
+    process::hostile_caller(report, runtime);
 }
 
 fn namespace_row(kind: &str) -> &'static str {
@@ -299,58 +271,6 @@ fn argv_missing(life: &Life, phase: &Phase) -> Result<(), String> {
     same(record.texts("argv"), vec![record.text("execfn")])
 }
 
-fn cwd(record: &Record, phase: &Phase, bundle: &Bundle<'_>) -> Result<(), String> {
-    match phase.place {
-        Place::Runtime => same(record.text("cwd"), &bundle.path.to_string_lossy()),
-        // LXC reaches the same directory by another path.
-        Place::Outside => {
-            let rootfs = fs::metadata(bundle.rootfs())
-                .map(|m| format!("{}:{}", m.dev(), m.ino()))
-                .unwrap_or_default();
-            hold(record.text("cwd_id") == rootfs, || {
-                format!("expected the rootfs, found {:?}", record.text("cwd"))
-            })
-        }
-        Place::Inside => same(record.text("cwd"), "/"),
-    }
-}
-
-/// Only 0, 1 and 2.
-pub fn descriptors(record: &Record) -> Result<(), String> {
-    let all = record.0["fds"].as_array().cloned().unwrap_or_default();
-    let more: Vec<String> = all
-        .iter()
-        .filter(|d| d["fd"].as_i64() > Some(2))
-        .map(|d| format!("{}={}", d["fd"], d["target"]))
-        .collect();
-    hold(all.len() - more.len() == 3, || {
-        format!("0 to 2 are not all open: {all:?}")
-    })?;
-    hold(more.is_empty(), || {
-        format!("also open: {}", more.join(", "))
-    })
-}
-
-fn mask(record: &Record) -> Result<(), String> {
-    let blocked = record.numbers("sig_blocked");
-    hold(blocked.is_empty(), || {
-        format!("blocked: {}", ranges(&blocked))
-    })
-}
-
-fn dispositions(record: &Record) -> Result<(), String> {
-    let ignored = record.numbers("sig_ignored");
-    hold(ignored.is_empty(), || {
-        format!("ignored: {}", ranges(&ignored))
-    })
-}
-
-fn group(record: &Record) -> Result<(), String> {
-    hold(record.number("pgid") == record.number("pid"), || {
-        format!("in process group {}", record.number("pgid"))
-    })
-}
-
 /// The same hooks around a container with a user namespace of its own.
 fn user_namespace(report: &mut Report, runtime: &Runtime) {
     let scratch = Scratch::new();
@@ -392,48 +312,4 @@ fn time_namespace(report: &mut Report, runtime: &Runtime) {
             ),
         }
     }
-}
-
-/// The same hooks called by someone who blocks and ignores signals and keeps descriptors open for everyone.
-fn hostile_caller(report: &mut Report, runtime: &Runtime) {
-    use std::os::fd::AsRawFd;
-    let scratch = Scratch::new();
-    let mut bundle = life::bundle(&scratch);
-    life::add_everywhere(&mut bundle, 1, |orders| orders);
-    let Ok(open) = fs::File::open(bundle.records_file()) else {
-        return;
-    };
-    // 32 is one of the signals that the C library hides: not everyone remembers it.
-    let (blocked, ignored) = (
-        [libc::SIGUSR1, libc::SIGTERM, libc::SIGHUP],
-        [libc::SIGPIPE, libc::SIGUSR2, libc::SIGINT, 32],
-    );
-    let life = life::live(runtime, &scratch, &mut bundle, &|cmd| {
-        cmd.signals(&blocked, &ignored)
-            .descriptor(open.as_raw_fd(), 107)
-            .env("LXCRI_TEST_HOSTILE", CALLER_LEAK)
-    });
-    for phase in &PHASES {
-        let record = life.hook(phase, 1);
-        report.check(
-            "caller's signals",
-            phase,
-            record
-                .clone()
-                .and_then(|r| mask(r).and_then(|()| dispositions(r))),
-        );
-        report.check(
-            "caller's descriptors",
-            phase,
-            record.and_then(descriptors_of_caller),
-        );
-    }
-}
-
-/// Only what the caller holds open counts here; the runtime's own descriptors are another row.
-fn descriptors_of_caller(record: &Record) -> Result<(), String> {
-    let all = record.0["fds"].as_array().cloned().unwrap_or_default();
-    hold(!all.iter().any(|d| d["fd"] == 107), || {
-        "the caller's descriptor is open".into()
-    })
 }

@@ -17,7 +17,9 @@ use crate::table::{Report, hold, ranges, same};
 /// Checks of one phase.
 pub fn checks(report: &mut Report, life: &Life, phase: &Phase, bundle: &Bundle<'_>) {
     let record = life.hook(phase, 1);
-    let mut check = |row, result: &dyn Fn(&Record) -> Result<(), String>| report.check(row, phase, record.clone().and_then(result));
+    let mut check = |row, result: &dyn Fn(&Record) -> Result<(), String>| {
+        report.check(row, phase, record.clone().and_then(result))
+    };
     check("cwd", &|r| cwd(r, phase, bundle));
     check("descriptors", &descriptors);
     check("signal mask", &mask);
