@@ -1,6 +1,7 @@
 //! System calls that failed, as text for a record.
 
 use std::fmt;
+use std::io;
 
 use nix::errno::Errno;
 
@@ -25,18 +26,16 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {} ({:?})",
-            self.call,
-            lower(self.errno.desc()),
-            self.errno
-        )
+        write!(f, "{}: {} ({:?})", self.call, text(self.errno), self.errno)
     }
 }
 
-/// Lower case at the start, but for words like `RFS`.
-fn lower(text: &str) -> String {
+/// The C library's text in lower case, as the launcher has it; nix words some of them differently.
+fn text(errno: Errno) -> String {
+    let text = io::Error::from(errno).to_string();
+    let text = text
+        .split_once(" (os error")
+        .map_or(&*text, |(text, _)| text);
     let mut chars = text.chars();
     match (chars.next(), chars.clone().next()) {
         (Some(first), Some(second)) if second.is_lowercase() => {
@@ -58,6 +57,6 @@ mod tests {
             "execve(/x): no such file or directory (ENOENT)"
         );
         let error = CallError::of("read(3)")(Errno::EIO);
-        assert_eq!(error.to_string(), "read(3): I/O error (EIO)");
+        assert_eq!(error.to_string(), "read(3): input/output error (EIO)");
     }
 }

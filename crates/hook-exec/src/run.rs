@@ -128,7 +128,7 @@ fn run(
     let deadline = hook
         .deadline()
         .and_then(|timeout| began.checked_add(timeout));
-    match start_hook(executable, hook, phase, context) {
+    match start_hook(executable, hook, phase, context, &mut record.pid) {
         Ok(running) => running.finish(deadline, &mut record),
         Err(error) => record.error = Some(error),
     }
@@ -147,25 +147,28 @@ struct Running {
     stderr: Output,
 }
 
-/// The error is the text for the record.
+/// Tells the pid as soon as there is one, even of a process that then failed to execute the hook. The error is the text
+/// for the record.
 fn start_hook(
     executable: Option<BorrowedFd<'_>>,
     hook: &Hook,
     phase: Phase,
     context: &Context<'_>,
+    pid: &mut u32,
 ) -> Result<Running, String> {
     let environ = match context.process_env {
         Some(process_env) if phase == Phase::StartContainer => hook.environ_or(process_env),
         _ => hook.environ(),
     };
     let image = Image::new(hook, environ)?;
-    spawn(executable, &image, context).map_err(|error| error.to_string())
+    spawn(executable, &image, context, pid).map_err(|error| error.to_string())
 }
 
 fn spawn(
     executable: Option<BorrowedFd<'_>>,
     image: &Image,
     context: &Context<'_>,
+    pid: &mut u32,
 ) -> Result<Running, CallError> {
     sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
     let opened: OwnedFd;
@@ -199,7 +202,7 @@ fn spawn(
     let stdin = state_file(context.state)?;
     let (stdout, hook_stdout) = Output::new()?;
     let (stderr, hook_stderr) = Output::new()?;
-    let child = spawn::spawn(&Spawn {
+    let plan = Spawn {
         path: &image.path,
         argv: &image.argv,
         envp: &image.envp,
@@ -207,7 +210,8 @@ fn spawn(
         cwd,
         stdio: [stdin.as_fd(), hook_stdout.as_fd(), hook_stderr.as_fd()],
         die_with_caller: context.die_with_caller,
-    })?;
+    };
+    let child = spawn::spawn(&plan, pid)?;
     Ok(Running {
         child,
         stdout,
@@ -218,7 +222,6 @@ fn spawn(
 impl Running {
     /// Waits for the end of the hook and fills in the rest of its record.
     fn finish(mut self, deadline: Option<Instant>, record: &mut Record) {
-        record.pid = self.child.pid.unsigned_abs();
         let mut buffer = Buffer::default();
         let ended = self.wait_until(deadline, &mut buffer);
         let gone = if ended == Ok(true) {

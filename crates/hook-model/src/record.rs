@@ -17,7 +17,7 @@ pub struct Record {
     pub path: String,
     /// The whole argument vector.
     pub argv: Vec<String>,
-    /// The pid in the pid namespace of whoever ran the hook; 0 if there never was a process.
+    /// The pid in the pid namespace of whoever ran the hook; 0 if no process could be made.
     pub pid: u32,
     /// Nanoseconds since the epoch (CLOCK_REALTIME).
     pub start_ns: u64,

@@ -37,12 +37,12 @@ struct Plan {
     errno: AtomicI32,
 }
 
-/// Makes a child and returns when it has executed its program or failed to.
+/// Makes a child and returns when it has executed its program or failed to. `made` gets its pid in both cases.
 ///
 /// CLONE_VM and CLONE_VFORK: the child borrows the caller's memory, so that nothing of it is copied, however much the
 /// caller has mapped, and it can say what went wrong without a pipe. CLONE_PIDFD leaves no moment in which the pid alone
 /// identifies it.
-pub fn spawn(spawn: &Spawn<'_>) -> Result<Child, CallError> {
+pub fn spawn(spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
     let argv = pointers(spawn.argv);
     let envp = pointers(spawn.envp);
     let plan = Plan {
@@ -80,6 +80,7 @@ pub fn spawn(spawn: &Spawn<'_>) -> Result<Child, CallError> {
     drop(blocked);
     drop(stack);
     let pid = pid?;
+    *made = pid.unsigned_abs();
     // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let failed = plan.failed.load(Ordering::Acquire);
