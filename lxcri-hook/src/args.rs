@@ -1,7 +1,8 @@
 //! What the launcher was asked to do: from its arguments or, without any, from liblxc's environment.
 
-use crate::fail::{Failure, NO_CONTEXT, Result, USAGE};
+use crate::fail::{NO_CONTEXT, USAGE, die};
 use crate::start::Start;
+use core::ffi::CStr;
 use hook_tree::{Phase, names};
 
 /// The job.
@@ -24,72 +25,55 @@ create-container DIR sync, init, or no arguments with LXC_HOOK_TYPE and LXC_CONF
 
 impl Command {
     /// Takes the arguments apart.
-    pub fn from_start(start: &Start) -> Result<Command> {
-        let arg = |index| start.arg(index).map(core::ffi::CStr::to_bytes);
+    pub fn from_start(start: &Start) -> Command {
+        let arg = |index| start.arg(index).map(CStr::to_bytes);
         match (arg(1), arg(2), arg(3), arg(4)) {
             (None, ..) => from_environment(start),
-            (Some(b"init"), None, ..) => Ok(Command::Init),
-            (Some(phase), Some(dir), third @ (None | Some(b"sync")), None) if !dir.is_empty() => {
-                let phase = Phase::from_dir_name(phase).filter(|phase| is_ours(*phase));
-                match (phase, third.is_some()) {
-                    (Some(phase), sync) if !sync || phase == Phase::CreateContainer => {
-                        Ok(Command::Phase { phase, dir, sync })
+            (Some(b"init"), None, ..) => Command::Init,
+            (Some(phase), Some(dir), third @ (None | Some(b"sync")), None) => {
+                let sync = third.is_some();
+                match Phase::from_dir_name(phase) {
+                    Some(phase @ Phase::CreateContainer) => Command::Phase { phase, dir, sync },
+                    // The other phases belong to the runtime.
+                    Some(phase @ (Phase::StartContainer | Phase::Poststop)) if !sync => {
+                        Command::Phase { phase, dir, sync }
                     }
-                    _ => Err(Failure::new(USAGE, &[USAGE_TEXT])),
+                    _ => die(USAGE, &[USAGE_TEXT]),
                 }
             }
-            _ => Err(Failure::new(USAGE, &[USAGE_TEXT])),
+            _ => die(USAGE, &[USAGE_TEXT]),
         }
     }
 }
 
-/// The other phases belong to the runtime.
-fn is_ours(phase: Phase) -> bool {
-    matches!(
-        phase,
-        Phase::CreateContainer | Phase::StartContainer | Phase::Poststop
-    )
-}
-
 /// With `lxc.hook.version = 1`, liblxc says in the environment which hook this is (lxc.container.conf(5)).
-fn from_environment(start: &Start) -> Result<Command> {
-    let variable = |name: &str| {
-        let value = start
-            .env(name)
-            .map(core::ffi::CStr::to_bytes)
-            .filter(|value| !value.is_empty());
-        value.ok_or_else(|| {
-            Failure::new(
-                NO_CONTEXT,
-                &[
-                    name.as_bytes(),
-                    b" is not set (is lxc.hook.version = 1 missing?); ",
-                    USAGE_TEXT,
-                ],
-            )
-        })
+fn from_environment(start: &Start) -> Command {
+    let variable = |name: &str| match start.env(name).map(CStr::to_bytes) {
+        Some(value) if !value.is_empty() => value,
+        _ => {
+            let hint: &[u8] = b" is not set (is lxc.hook.version = 1 missing?); ";
+            die(NO_CONTEXT, &[name.as_bytes(), hint, USAGE_TEXT])
+        }
     };
-    let phase = match variable("LXC_HOOK_TYPE")? {
+    let phase = match variable("LXC_HOOK_TYPE") {
         b"mount" => Phase::CreateContainer,
         b"start" => Phase::StartContainer,
         b"destroy" => Phase::Poststop,
-        other => {
-            return Err(Failure::new(
-                NO_CONTEXT,
-                &[b"LXC_HOOK_TYPE=", other, b": no phase belongs to this hook"],
-            ));
-        }
+        other => die(
+            NO_CONTEXT,
+            &[b"LXC_HOOK_TYPE=", other, b": no phase belongs to this hook"],
+        ),
     };
     // The start hook runs inside the container, which sees the guest part of the directory only.
     let dir = match phase {
         Phase::StartContainer => names::GUEST_MOUNT.as_bytes(),
-        _ => parent(variable("LXC_CONFIG_FILE")?),
+        _ => parent(variable("LXC_CONFIG_FILE")),
     };
-    Ok(Command::Phase {
+    Command::Phase {
         phase,
         dir,
         sync: false,
-    })
+    }
 }
 
 fn parent(path: &'static [u8]) -> &'static [u8] {

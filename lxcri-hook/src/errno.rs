@@ -5,7 +5,6 @@
 pub struct Errno(pub u16);
 
 impl Errno {
-    pub const EPERM: Errno = Errno(1);
     pub const ENOENT: Errno = Errno(2);
     pub const EINTR: Errno = Errno(4);
     pub const EAGAIN: Errno = Errno(11);

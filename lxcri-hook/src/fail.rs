@@ -1,10 +1,12 @@
-//! Failures of the launcher: the table of exit codes, and the line on stderr.
+//! Failures of the launcher: the table of exit codes, and the line that says why.
 //!
-//! Codes 20 to 49 are defects of the hook tree and belong to [`hook_tree::TreeError`]; 128+n means that init was ended
-//! by signal n while it waited.
+//! Nearly every failure ends the launcher, so it ends right there: no path leads back through callers that could do
+//! nothing but pass it on. Codes 20 to 49 are defects of the hook tree and belong to [`hook_tree::TreeError`]; 128+n
+//! means that init was ended by signal n while it waited.
 
 use crate::errno::Errno;
-use crate::sys;
+use crate::report;
+use crate::sys::{self, Buf};
 
 /// A fault in the launcher itself.
 pub const INTERNAL: u8 = 1;
@@ -24,7 +26,7 @@ pub const ACCESS: u8 = 7;
 pub const MISSING: u8 = 8;
 /// A file or directory of the tree is of another type.
 pub const WRONG_TYPE: u8 = 9;
-/// `state.json` is missing or cannot be opened.
+/// `state.json` is missing.
 pub const NO_STATE: u8 = 10;
 /// A hook exited with a status other than 0 or was killed.
 pub const HOOK_FAILED: u8 = 11;
@@ -43,108 +45,72 @@ pub const SETTING: u8 = 17;
 /// The user's program could not be executed.
 pub const PROGRAM: u8 = 18;
 
-/// Result of everything that can fail.
-pub type Result<T> = core::result::Result<T, Failure>;
-
-/// An exit code and one line that says why. One pointer wide, because every function returns it.
-pub struct Failure(sys::Page<Report>);
-
-struct Report {
-    code: u8,
-    told: bool,
-    len: usize,
-    text: [u8; TEXT],
+/// Ends the launcher with this code and the concatenation of these pieces as the reason.
+#[cold]
+#[inline(never)]
+pub fn die(code: u8, pieces: &[&[u8]]) -> ! {
+    report::tell(Buf::concat(pieces).bytes());
+    sys::exit(code)
 }
 
-/// A longer line is cut. The page also holds the fields before the text.
-const TEXT: usize = 4096 - 2 * size_of::<usize>();
+/// Ends the launcher because of a system call, shown with its argument:
+/// `openat(/x/cmdline): permission denied (EACCES)`.
+#[cold]
+#[inline(never)]
+pub fn die_of(code: u8, call: &[u8], argument: &[u8], errno: Errno) -> ! {
+    let mut text = Buf::new();
+    push_call(&mut text, call, argument, errno);
+    die(code, &[text.bytes()])
+}
 
-impl Failure {
-    /// A failure with this text.
-    pub fn new(code: u8, pieces: &[&[u8]]) -> Failure {
-        let mut failure = Failure(sys::Page::new(Report {
-            code,
-            told: false,
-            len: 0,
-            text: [0; TEXT],
-        }));
-        failure.append(pieces);
-        failure
-    }
+/// Ends the launcher for want of memory, with what needs none.
+#[cold]
+pub fn out_of_memory() -> ! {
+    report::tell(b"mmap(): cannot allocate memory (ENOMEM)");
+    sys::exit(NO_MEMORY)
+}
 
-    /// A failed system call, shown with its argument: `openat(/x/cmdline): permission denied (EACCES)`.
-    pub fn of_call(code: u8, call: &[u8], argument: &[u8], errno: Errno) -> Failure {
-        let mut failure = Failure::new(code, &[call, b"(", argument, b"): "]);
-        failure.append_errno(errno);
-        failure
-    }
-
-    /// For `map_err`: a failed system call with nothing to add to its name.
-    pub fn call(code: u8, call: &'static [u8]) -> impl FnOnce(Errno) -> Failure {
-        move |errno| Failure::of_call(code, call, b"", errno)
-    }
-
-    /// The exit code.
-    pub fn code(&self) -> u8 {
-        self.0.code
-    }
-
-    /// The line, without a newline.
-    pub fn text(&self) -> &[u8] {
-        self.0.text.get(..self.0.len).unwrap_or_default()
-    }
-
-    /// Adds to the line.
-    pub fn append(&mut self, pieces: &[&[u8]]) {
-        for piece in pieces {
-            let len = self.0.len;
-            let room = self.0.text.get_mut(len..).unwrap_or_default();
-            for (slot, byte) in room.iter_mut().zip(*piece) {
-                *slot = *byte;
-            }
-            self.0.len = (len + piece.len()).min(TEXT);
-        }
-    }
-
-    fn append_errno(&mut self, errno: Errno) {
-        match errno.text() {
-            b"" => self.append(&[b"error ", Decimal::new(errno.0.into()).bytes()]),
-            known => self.append(&[known]),
-        }
-    }
-
-    /// Says that the line has reached whoever waits for it, so that stderr need not repeat it.
-    pub fn set_told(&mut self) {
-        self.0.told = true;
-    }
-
-    /// Writes the line to stderr.
-    pub fn print(&self) {
-        if !self.0.told {
-            warn(self.text());
-        }
+/// Appends the text of a failed system call.
+pub fn push_call(text: &mut Buf, call: &[u8], argument: &[u8], errno: Errno) {
+    text.append(&[call, b"(", argument, b"): "]);
+    match errno.text() {
+        b"" => text.append(&[b"error ", Decimal::new(errno.0.into()).bytes()]),
+        known => text.push(known),
     }
 }
 
-/// Writes one line to stderr, in one piece so that it stays whole among the lines of others.
-pub fn warn(text: &[u8]) {
-    sys::write_stderr(Failure::new(0, &[b"lxcri-hook: ", text, b"\n"]).text());
+/// What to do with the result of a call that must succeed.
+pub trait OrDie<T> {
+    /// The value, or the end of the launcher.
+    fn or_die(self, code: u8, call: &[u8], argument: &[u8]) -> T;
+}
+
+impl<T> OrDie<T> for sys::Result<T> {
+    #[inline(always)]
+    fn or_die(self, code: u8, call: &[u8], argument: &[u8]) -> T {
+        match self {
+            Ok(value) => value,
+            Err(errno) => die_of(code, call, argument, errno),
+        }
+    }
 }
 
 /// A number in decimal, ended by NUL so that it can also name a directory.
 pub struct Decimal {
-    digits: [u8; 21],
+    digits: [u8; 24],
     start: usize,
 }
 
 impl Decimal {
+    const END: usize = 23;
+
     /// Formats the number.
     pub fn new(mut value: u64) -> Decimal {
-        let mut digits = [0; 21];
-        let mut start = 20;
-        for (index, slot) in digits.iter_mut().enumerate().take(20).rev() {
+        let mut digits = [0; 24];
+        let mut start = Self::END;
+        for slot in digits.iter_mut().take(Self::END).rev() {
             *slot = b'0' + (value % 10) as u8;
-            start = index;
+            start -= 1;
             value /= 10;
             if value == 0 {
                 break;
@@ -155,14 +121,12 @@ impl Decimal {
 
     /// The digits.
     pub fn bytes(&self) -> &[u8] {
-        self.digits.get(self.start..20).unwrap_or_default()
+        self.string().to_bytes()
     }
 
     /// The digits as a string.
     pub fn string(&self) -> &core::ffi::CStr {
-        self.digits
-            .get(self.start..)
-            .and_then(|digits| core::ffi::CStr::from_bytes_until_nul(digits).ok())
-            .unwrap_or_default()
+        let digits = self.digits.get(self.start..).unwrap_or_default();
+        core::ffi::CStr::from_bytes_until_nul(digits).unwrap_or_default()
     }
 }

@@ -9,7 +9,6 @@
 #[allow(unsafe_code)]
 mod arch;
 mod args;
-mod capture;
 mod dir;
 mod errno;
 mod fail;
@@ -28,30 +27,22 @@ mod sys;
 mod tree;
 
 use args::Command;
-use fail::Failure;
+use fail::OrDie;
 
-/// Runs the launcher and returns its exit code.
-fn run(start: &start::Start) -> u8 {
-    let result = sys::prepare()
-        .map_err(Failure::call(fail::SYSTEM, b"startup"))
-        .and_then(|()| match Command::from_start(start)? {
-            Command::Phase {
-                phase,
-                dir,
-                sync: true,
-            } => sync::create_container(phase, dir, start),
-            Command::Phase {
-                phase,
-                dir,
-                sync: false,
-            } => phase::run_alone(phase, dir, start),
-            Command::Init => init::run(),
-        });
-    match result {
-        Ok(()) => 0,
-        Err(failure) => {
-            failure.print();
-            failure.code()
-        }
+/// Runs the launcher; returns when everything went well.
+fn run(start: &start::Start) {
+    sys::prepare().or_die(fail::SYSTEM, b"prepare", b"");
+    match Command::from_start(start) {
+        Command::Phase {
+            phase,
+            dir,
+            sync: true,
+        } => sync::create_container(phase, dir, start),
+        Command::Phase {
+            phase,
+            dir,
+            sync: false,
+        } => phase::run_alone(phase, dir, start),
+        Command::Init => init::run(),
     }
 }

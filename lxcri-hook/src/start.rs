@@ -1,6 +1,6 @@
 //! Entry of the program, its argument vectors, and the panic handler.
 
-use crate::{fail, sys};
+use crate::{fail, report, sys};
 use core::ffi::{CStr, c_char};
 
 /// What the kernel put on the stack: arguments and environment.
@@ -34,7 +34,7 @@ impl Start {
                 .strip_prefix(name.as_bytes())
                 .and_then(|rest| rest.strip_prefix(b"="));
             if let Some(value) = value {
-                return CStr::from_bytes_with_nul(value).ok();
+                return CStr::from_bytes_until_nul(value).ok();
             }
             place += 1;
         }
@@ -53,12 +53,13 @@ pub unsafe extern "C" fn entry(stack: *const usize) -> ! {
             argv: stack.add(1).cast(),
         }
     };
-    sys::exit(crate::run(&start))
+    crate::run(&start);
+    sys::exit(0)
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
-    sys::write_stderr(b"lxcri-hook: internal error\n");
+    report::tell(b"internal error");
     sys::exit(fail::INTERNAL)
 }
 

@@ -26,7 +26,7 @@ pub use numbering::{Numbering, hook_number};
 pub use outcome::{End, FailureLine, STDERR_IN_FAILURE};
 pub use phase::{Namespace, Phase};
 pub use record::Record;
-pub use settings::{Groups, Rlimit, Setting, Settings};
+pub use settings::{Groups, Rlimit, Setting, Settings, number};
 pub use strings::{Strings, encode_string};
 
 /// Where encoders write. Called any number of times with consecutive pieces.

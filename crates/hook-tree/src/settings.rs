@@ -95,7 +95,7 @@ impl<'a> Groups<'a> {
 }
 
 /// Parses digits of the given base (8, 10 or 16) without sign or prefix; `None` when empty, too great or anything else.
-pub(crate) fn number(text: &[u8], base: u32) -> Option<u64> {
+pub fn number(text: &[u8], base: u32) -> Option<u64> {
     if text.is_empty() {
         return None;
     }

@@ -120,6 +120,7 @@ pub mod nr {
     pub const GETDENTS64: usize = 61;
     pub const READ: usize = 63;
     pub const WRITE: usize = 64;
+    pub const WRITEV: usize = 66;
     pub const PPOLL: usize = 73;
     pub const FSTAT: usize = 80;
     pub const CAPSET: usize = 91;
@@ -140,7 +141,6 @@ pub mod nr {
     pub const CONNECT: usize = 203;
     pub const SENDMSG: usize = 211;
     pub const RECVMSG: usize = 212;
-    pub const MUNMAP: usize = 215;
     pub const MREMAP: usize = 216;
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;

@@ -1,15 +1,14 @@
 //! The descriptors that the runtime hands to init: the console, preserved ones, and ones to keep until execve.
 
-use crate::dir::Dir;
-use crate::fail::{self, Failure, Result};
-use crate::sys::{self, Fd, Received};
+use crate::fail::{self, OrDie, die};
+use crate::sys::{self, Fd};
 use hook_tree::Settings;
 
 /// The first descriptor after stdio.
 const FIRST: usize = 3;
 
 /// Arranged descriptors: preserved ones from 3 on, everything else above them. All are close-on-exec, so that hooks
-/// get none; the ones that are only kept live as long as the process does not execute.
+/// get none; the ones that are only kept live until the process executes.
 pub struct Descriptors {
     /// The slave side of the console.
     pub console: Option<Fd>,
@@ -18,62 +17,47 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// Moves what came with the runtime's answer to its places, and `guest` out of their way.
-    pub fn arrange(
-        guest: &mut Dir,
-        payload: &[u8],
-        received: &mut Received,
-    ) -> Result<Descriptors> {
-        let malformed = || {
-            Failure::new(
-                fail::SYNC_UNEXPECTED,
-                &[b"malformed answer of the runtime to init"],
-            )
+    pub fn arrange(guest: &mut Fd, payload: &[u8], received: &mut [Fd]) -> Descriptors {
+        let (has_console, preserved) = match *payload {
+            [console @ (0 | 1), preserved, ..] => (console == 1, usize::from(preserved)),
+            _ => malformed(),
         };
-        let &[console_flag @ (0 | 1), preserved, ..] = payload else {
-            return Err(malformed());
-        };
-        let (console_flag, preserved) = (usize::from(console_flag), usize::from(preserved));
-        if received.count() < console_flag + preserved {
-            return Err(malformed());
-        }
-        let failed = || Failure::call(fail::SYSTEM, b"fcntl");
-        let above = FIRST + preserved;
-        let mut console = None;
         // Two rounds: nothing may sit where a preserved descriptor is put before all have left these numbers.
         if preserved > 0 {
-            guest.set_fd(sys::duplicate_above(guest.fd(), above).map_err(failed())?);
-            for slot in received.slots() {
-                if let Some(fd) = slot.take() {
-                    *slot = Some(sys::duplicate_above(&fd, above).map_err(failed())?);
-                }
+            for fd in received.iter_mut().chain([guest]) {
+                let moved = sys::duplicate_above(*fd, FIRST + preserved);
+                fd.close();
+                *fd = moved.or_die(fail::SYSTEM, b"fcntl", b"F_DUPFD_CLOEXEC");
             }
         }
-        for (index, fd) in received.drain().enumerate() {
-            match index.checked_sub(console_flag) {
-                None => console = Some(fd),
-                Some(place) if place < preserved => {
-                    sys::duplicate_to(&fd, FIRST + place, true)
-                        .map_err(Failure::call(fail::SYSTEM, b"dup3"))?;
-                }
-                Some(_) => {
-                    fd.leak();
-                }
-            }
+        let mut rest = received.iter();
+        let mut console = None;
+        if has_console {
+            console = rest.next().copied();
         }
-        Ok(Descriptors { console, preserved })
+        for place in 0..preserved {
+            let Some(fd) = rest.next() else { malformed() };
+            sys::duplicate_to(*fd, FIRST + place, true).or_die(fail::SYSTEM, b"dup3", b"");
+            fd.close();
+        }
+        Descriptors { console, preserved }
     }
 
     /// Lets the preserved descriptors, and no other above stdio, through `execve`.
-    pub fn release(self, settings: &Settings) -> Result<()> {
+    pub fn release(&self, settings: &Settings) {
         if settings.preserve.unwrap_or(0) as usize != self.preserved {
-            return Err(Failure::new(fail::SYNC_UNEXPECTED, &[
-                b"the runtime passed another number of preserved descriptors than the settings say",
-            ]));
+            malformed();
         }
         for place in 0..self.preserved {
-            sys::keep_on_exec(FIRST + place).map_err(Failure::call(fail::SETTING, b"fcntl"))?;
+            sys::keep_on_exec(FIRST + place).or_die(fail::SETTING, b"fcntl", b"F_SETFD");
         }
-        sys::close_on_exec_from(FIRST + self.preserved)
-            .map_err(Failure::call(fail::SETTING, b"close_range"))
+        sys::close_on_exec_from(FIRST + self.preserved).or_die(fail::SETTING, b"close_range", b"");
     }
+}
+
+/// Ends the launcher: payload, descriptors and settings contradict each other.
+#[cold]
+pub fn malformed() -> ! {
+    let why = b"the runtime's descriptors and the settings of init contradict each other";
+    die(fail::SYNC_UNEXPECTED, &[why])
 }

@@ -5,105 +5,82 @@ mod process;
 mod program;
 
 use crate::dir::Dir;
-use crate::fail::{self, Failure, Result};
+use crate::fail::{self, OrDie};
 use crate::phase;
-use crate::report::Report;
+use crate::report::Listener;
 use crate::sync;
-use crate::sys::{self, Buf, Fd, Received, open};
-use crate::tree::Above;
+use crate::sys::{self, Buf, Received, open};
+use crate::tree::Tree;
+use core::ffi::CStr;
 use descriptors::Descriptors;
 use hook_tree::{Cmdline, Environ, Phase, Settings, TreeError, names};
 
-const GUEST: &[u8] = names::GUEST_MOUNT.as_bytes();
-
-/// Runs init; returns only when it failed.
-///
-/// # Errors
-/// Once the FIFO is open, the error is written there for whoever called `start`.
-pub fn run() -> Result<()> {
+/// Runs init. Once the FIFO is open, failures are written there for whoever called `start`.
+pub fn run() -> ! {
     // A hook of the image must not reach the launcher's memory or, through /proc/1/exe, its file (CVE-2019-5736).
-    sys::set_undumpable().map_err(Failure::call(fail::SYSTEM, b"prctl"))?;
-    sys::exit_on_signals().map_err(Failure::call(fail::SYSTEM, b"rt_sigaction"))?;
-    let mut guest = Dir::open(GUEST)?;
-    let descriptors = report_to_runtime(&mut guest)?;
+    sys::set_undumpable().or_die(fail::SYSTEM, b"prctl", b"PR_SET_DUMPABLE");
+    sys::exit_on_signals().or_die(fail::SYSTEM, b"rt_sigaction", b"");
+    let mut guest = Dir::open(names::GUEST_MOUNT.as_bytes());
+    let descriptors = report_to_runtime(&mut guest);
     // Waits until `start` opens the other end.
-    let fifo = sys::openat(Some(guest.fd()), c"syncfifo", open::WRITE | open::NOFOLLOW)
-        .map_err(|errno| guest.failed(fail::ACCESS, b"openat", c"syncfifo", errno))?;
-    let mut result = become_program(&guest, descriptors, &fifo);
-    if let Err(failure) = &mut result {
-        let line = Buf::concat(&[b"!", failure.text(), b"\n"]);
-        if sys::write_all(&fifo, line.bytes()).is_ok() {
-            failure.set_told();
-        }
+    match sys::openat(Some(guest.fd), c"syncfifo", open::WRITE | open::NOFOLLOW) {
+        Ok(fifo) => become_program(&guest, &descriptors, Listener::Fifo(fifo).attend()),
+        Err(errno) => guest.failed(fail::ACCESS, c"syncfifo", errno),
     }
-    result
 }
 
 /// Tells the runtime that init is here and takes what it answers with.
-fn report_to_runtime(guest: &mut Dir) -> Result<Descriptors> {
-    let socket = sync::connect(guest)?;
-    sync::send(&socket, hook_tree::sync::INIT_READY, b"", None)?;
+#[inline(never)]
+fn report_to_runtime(guest: &mut Dir) -> Descriptors {
+    let socket = sync::connect(guest);
+    sync::send(socket, hook_tree::sync::INIT_READY, b"", None);
     let mut buffer = Buf::new();
     let mut fds = Received::new();
-    let packet = sync::receive(&socket, &mut buffer, &mut fds)?;
-    if packet.kind != hook_tree::sync::INIT_GO {
-        return Err(sync::unexpected(packet.kind));
+    let (kind, payload) = sync::receive(socket, &mut buffer, &mut fds);
+    if kind != hook_tree::sync::INIT_GO {
+        sync::unexpected(kind);
     }
-    drop(socket);
-    Descriptors::arrange(guest, packet.payload, &mut fds)
+    socket.close();
+    Descriptors::arrange(&mut guest.fd, payload, fds.fds())
 }
 
-fn become_program(guest: &Dir, descriptors: Descriptors, fifo: &Fd) -> Result<()> {
+fn become_program(guest: &Dir, descriptors: &Descriptors, listener: Listener) -> ! {
     // Neither hooks nor the program see anything there; what is still needed is reached through the descriptor.
-    sys::detach(c"/.lxcri")
-        .map_err(|errno| Failure::of_call(fail::SYSTEM, b"umount2", GUEST, errno))?;
-    let init = guest.require(c"init", open::PATH)?;
-    let files = Files::read(&init)?;
-    let settings =
-        Settings::parse(files.settings.bytes()).map_err(|error| init.defect(c"settings", error))?;
-    let cmdline = Cmdline::parse_program(files.cmdline.bytes())
-        .map_err(|error| init.defect(c"cmdline", error))?;
-    let environ = Environ::parse_program(files.environ.bytes())
-        .map_err(|error| init.defect(c"environ", error))?;
-
-    process::take_session(&settings, &descriptors)?;
-    let above = Above::open(guest, Phase::StartContainer)?;
-    let tree = above.tree()?;
-    if tree.count > 0 {
-        phase::run(&tree, b"", None, &mut Report::Fifo(fifo))?;
+    sys::detach(c"/.lxcri").or_die(fail::SYSTEM, b"umount2", b"/.lxcri");
+    let init = guest.require(c"init");
+    let read = |name: &CStr| {
+        let mut file = Buf::new();
+        init.read(name, &mut file);
+        file
+    };
+    let (settings, environ, seccomp) = (read(c"settings"), read(c"environ"), read(c"seccomp"));
+    let mut cmdline = Buf::new();
+    init.read_required(c"cmdline", &mut cmdline);
+    let settings = match Settings::parse(settings.bytes()) {
+        Ok(settings) => settings,
+        Err(error) => init.defect(c"settings", error),
+    };
+    let environ = match Environ::parse_program(environ.bytes()) {
+        Ok(environ) => environ,
+        Err(error) => init.defect(c"environ", error),
+    };
+    let cmdline = match Cmdline::parse_program(cmdline.bytes()) {
+        Ok(cmdline) => cmdline,
+        Err(error) => init.defect(c"cmdline", error),
+    };
+    let filter = seccomp.bytes();
+    if filter.len() > names::SECCOMP_LIMIT * names::SECCOMP_INSTRUCTION
+        || !filter.len().is_multiple_of(names::SECCOMP_INSTRUCTION)
+    {
+        init.defect(c"seccomp", TreeError::BadSeccomp);
     }
-    process::apply(&settings, files.seccomp.bytes())?;
-    descriptors.release(&settings)?;
+
+    process::take_session(&settings, descriptors.console);
+    Tree::with(guest, Phase::StartContainer, |tree| {
+        phase::run(tree, b"", None, listener)
+    });
+    process::apply(&settings, filter);
+    descriptors.release(&settings);
     sys::reap_strays();
-    Err(program::execute(&cmdline, &environ))
-}
-
-/// The files of `init/`.
-struct Files {
-    cmdline: Buf,
-    environ: Buf,
-    settings: Buf,
-    seccomp: Buf,
-}
-
-impl Files {
-    fn read(init: &Dir) -> Result<Files> {
-        let mut files = Files {
-            cmdline: Buf::new(),
-            environ: Buf::new(),
-            settings: Buf::new(),
-            seccomp: Buf::new(),
-        };
-        init.read_required(c"cmdline", &mut files.cmdline)?;
-        init.read(c"environ", &mut files.environ)?;
-        init.read(c"settings", &mut files.settings)?;
-        if init.read(c"seccomp", &mut files.seccomp)? {
-            let length = files.seccomp.bytes().len();
-            let limit = names::SECCOMP_LIMIT * names::SECCOMP_INSTRUCTION;
-            if length == 0 || !length.is_multiple_of(names::SECCOMP_INSTRUCTION) || length > limit {
-                return Err(init.defect(c"seccomp", TreeError::BadSeccomp));
-            }
-        }
-        Ok(files)
-    }
+    program::execute(&cmdline, &environ)
 }

@@ -1,16 +1,15 @@
 //! A growing buffer of bytes straight from `mmap`, in place of an allocator.
 
-use super::{Result, call};
+use super::{Fd, Result, call};
 use crate::arch::nr;
-
-use core::ops::{Deref, DerefMut};
-use core::ptr::NonNull;
+use crate::fail;
 
 const PROT_READ_WRITE: usize = 3;
 const MAP_PRIVATE_ANONYMOUS: usize = 0x22;
 const MREMAP_MAYMOVE: usize = 1;
 
-/// Bytes that grow by remapping whole pages.
+/// Bytes that grow by remapping whole pages. They are never given back: the launcher is short-lived, uses the same
+/// buffers for every hook, and is the smaller for it. Without memory the launcher ends.
 pub struct Buf {
     start: *mut u8,
     len: usize,
@@ -27,19 +26,17 @@ impl Buf {
         }
     }
 
-    /// A buffer with the concatenation of these pieces, cut short when there is no memory. For messages.
+    /// A buffer with the concatenation of these pieces.
     pub fn concat(pieces: &[&[u8]]) -> Buf {
         let mut buf = Buf::new();
         buf.append(pieces);
         buf
     }
 
-    /// Appends pieces as far as there is memory. For messages.
+    /// Appends pieces.
     pub fn append(&mut self, pieces: &[&[u8]]) {
         for piece in pieces {
-            if self.push(piece).is_err() {
-                return;
-            }
+            self.push(piece);
         }
     }
 
@@ -50,6 +47,11 @@ impl Buf {
         }
         // SAFETY: `start` maps `capacity` initialised bytes, and `len` is at most `capacity`.
         unsafe { core::slice::from_raw_parts(self.start, self.len) }
+    }
+
+    /// The string up to the first NUL.
+    pub fn string(&self) -> &core::ffi::CStr {
+        core::ffi::CStr::from_bytes_until_nul(self.bytes()).unwrap_or_default()
     }
 
     /// Forgets the first bytes, at most all.
@@ -68,156 +70,66 @@ impl Buf {
     }
 
     /// Appends bytes.
-    ///
-    /// # Errors
-    /// ENOMEM; the buffer is unchanged then.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        let room = self.room(bytes.len())?;
-        if let Some(room) = room.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-        self.grown(bytes.len());
-        Ok(())
-    }
-
-    /// The free memory after the bytes, at least `least`; what is written there counts after [`Buf::grown`].
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn room(&mut self, least: usize) -> Result<&mut [u8]> {
-        let needed = self.len.saturating_add(least);
-        if needed > self.capacity || self.start.is_null() {
-            let capacity = needed
-                .max(self.capacity.saturating_mul(2))
-                .max(1)
-                .next_multiple_of(4096);
-            // SAFETY: a fresh anonymous mapping, or the growth of one that only this buffer knows.
-            let start = unsafe {
-                if self.start.is_null() {
-                    call(
-                        nr::MMAP,
-                        [
-                            0,
-                            capacity,
-                            PROT_READ_WRITE,
-                            MAP_PRIVATE_ANONYMOUS,
-                            usize::MAX,
-                            0,
-                        ],
-                    )?
-                } else {
-                    call(
-                        nr::MREMAP,
-                        [self.start as usize, self.capacity, capacity, MREMAP_MAYMOVE],
-                    )?
-                }
-            };
-            self.start = start as *mut u8;
-            self.capacity = capacity;
-        }
-        // SAFETY: the mapping has `capacity` bytes, all initialised (fresh pages are zero), and `len` is within.
-        Ok(unsafe {
-            core::slice::from_raw_parts_mut(self.start.add(self.len), self.capacity - self.len)
-        })
+    pub fn push(&mut self, bytes: &[u8]) {
+        let room = self.room(bytes.len());
+        // SAFETY: the room is at least as long, and a borrowed slice does not overlap memory borrowed exclusively.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
+        self.len += bytes.len();
     }
 
     /// Reads once from a descriptor, at most `limit` bytes, to the end of the buffer.
-    pub fn read_from(&mut self, fd: &super::Fd, limit: usize) -> Result<usize> {
-        let room = self.room(limit)?.get_mut(..limit).unwrap_or_default();
-        let count = super::read(fd, room)?;
-        self.grown(count);
+    pub fn read_from(&mut self, fd: Fd, limit: usize) -> Result<usize> {
+        let room = self.room(limit);
+        // SAFETY: the room is at least `limit` long.
+        let count = unsafe { call(nr::READ, [fd.number() as usize, room as usize, limit]) }?;
+        self.len += count;
         Ok(count)
     }
 
+    /// Reads directory entries, as `struct linux_dirent64`, in place of what the buffer held.
+    pub fn read_entries(&mut self, dir: Fd) -> Result<usize> {
+        const ROOM: usize = 4096;
+        self.clear();
+        let room = self.room(ROOM);
+        // SAFETY: the room is as long as the kernel is told.
+        self.len = unsafe { call(nr::GETDENTS64, [dir.number() as usize, room as usize, ROOM]) }?;
+        Ok(self.len)
+    }
+
+    /// Makes place for at least so many bytes after the present ones, and says where.
+    pub(super) fn room(&mut self, least: usize) -> *mut u8 {
+        let needed = self.len.saturating_add(least);
+        if needed > self.capacity {
+            let capacity = needed.saturating_mul(2).saturating_add(4095) & !4095;
+            // SAFETY: a fresh anonymous mapping, or the growth of one that only this buffer knows and nothing borrows.
+            let start = unsafe {
+                if self.start.is_null() {
+                    let anywhere = [
+                        0,
+                        capacity,
+                        PROT_READ_WRITE,
+                        MAP_PRIVATE_ANONYMOUS,
+                        usize::MAX,
+                        0,
+                    ];
+                    call(nr::MMAP, anywhere)
+                } else {
+                    let grown = [self.start as usize, self.capacity, capacity, MREMAP_MAYMOVE];
+                    call(nr::MREMAP, grown)
+                }
+            };
+            match start {
+                Ok(start) => self.start = start as *mut u8,
+                Err(_) => fail::out_of_memory(),
+            }
+            self.capacity = capacity;
+        }
+        // SAFETY: `len` is at most the capacity of the mapping; with neither, null plus 0 is null.
+        unsafe { self.start.add(self.len) }
+    }
+
     /// Counts bytes that were written to [`Buf::room`].
-    pub fn grown(&mut self, by: usize) {
-        self.len = self.len.saturating_add(by).min(self.capacity);
-    }
-}
-
-impl Drop for Buf {
-    fn drop(&mut self) {
-        if !self.start.is_null() {
-            // SAFETY: the mapping is this buffer's own, and nothing borrows from it any more.
-            unsafe { unmap(self.start, self.capacity) };
-        }
-    }
-}
-
-/// Maps fresh memory, all zero.
-fn map(size: usize) -> Result<usize> {
-    // SAFETY: a fresh anonymous mapping touches nothing that exists.
-    unsafe {
-        call(
-            nr::MMAP,
-            [
-                0,
-                size,
-                PROT_READ_WRITE,
-                MAP_PRIVATE_ANONYMOUS,
-                usize::MAX,
-                0,
-            ],
-        )
-    }
-}
-
-/// Gives memory back.
-///
-/// # Safety
-/// The memory was mapped by [`map`], and nobody uses it any more.
-unsafe fn unmap(start: *mut u8, size: usize) {
-    // SAFETY: the caller's promise.
-    let _ = unsafe { call(nr::MUNMAP, [start as usize, size]) };
-}
-
-/// A value in a page of its own: what `Box` would be.
-pub struct Page<T>(NonNull<T>);
-
-impl<T> Page<T> {
-    /// Moves a value there. Without memory there is nothing left to do but end with a code that says so.
-    pub fn new(value: T) -> Page<T> {
-        const {
-            assert!(
-                size_of::<T>() <= 4096 && align_of::<T>() <= 4096 && !core::mem::needs_drop::<T>()
-            )
-        };
-        match map(4096)
-            .ok()
-            .and_then(|start| NonNull::new(start as *mut T))
-        {
-            Some(page) => {
-                // SAFETY: the page is fresh, large enough and aligned.
-                unsafe { page.write(value) };
-                Page(page)
-            }
-            None => {
-                super::write_stderr(b"lxcri-hook: mmap(): cannot allocate memory (ENOMEM)\n");
-                super::exit(crate::fail::NO_MEMORY)
-            }
-        }
-    }
-}
-
-impl<T> Deref for Page<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: the page is mapped as long as the value lives.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl<T> DerefMut for Page<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and exclusively borrowed.
-        unsafe { self.0.as_mut() }
-    }
-}
-
-impl<T> Drop for Page<T> {
-    fn drop(&mut self) {
-        // SAFETY: the page is this value's own.
-        unsafe { unmap(self.0.as_ptr().cast(), 4096) };
+    pub(super) fn grown(&mut self, by: usize) {
+        self.len += by;
     }
 }

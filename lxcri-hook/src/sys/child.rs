@@ -30,13 +30,13 @@ pub struct Spawn<'a> {
     /// The program.
     pub path: &'a CStr,
     /// Its arguments.
-    pub argv: &'a Pointers<'a>,
+    pub argv: Pointers<'a>,
     /// Its environment.
-    pub envp: &'a Pointers<'a>,
+    pub envp: Pointers<'a>,
     /// Its descriptors 0, 1 and 2. Every other descriptor of the launcher is close-on-exec.
-    pub stdio: [&'a Fd; 3],
+    pub stdio: [Fd; 3],
     /// Its working directory.
-    pub cwd: &'a Fd,
+    pub cwd: Fd,
 }
 
 /// Why there is no running child.
@@ -146,7 +146,7 @@ fn become_hook(spawn: &Spawn) -> (&'static [u8], Errno) {
     if let Err(error) = super::fchdir(spawn.cwd) {
         return (b"fchdir", error);
     }
-    for (number, fd) in spawn.stdio.iter().enumerate() {
+    for (number, fd) in spawn.stdio.into_iter().enumerate() {
         // The launcher's own are above 2, so that none is overwritten before its turn.
         if let Err(error) = super::duplicate_to(fd, number, false) {
             return (b"dup3", error);

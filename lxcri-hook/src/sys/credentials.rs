@@ -27,7 +27,7 @@ pub fn setsid() -> Result<()> {
 }
 
 /// Makes a terminal the controlling one.
-pub fn set_controlling_terminal(fd: &Fd) -> Result<()> {
+pub fn set_controlling_terminal(fd: Fd) -> Result<()> {
     // SAFETY: takes numbers only; 0 does not steal the terminal from another session.
     unsafe { call(nr::IOCTL, [fd.number() as usize, TIOCSCTTY, 0]) }.map(drop)
 }

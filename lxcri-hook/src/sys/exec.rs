@@ -9,36 +9,28 @@ use core::marker::PhantomData;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 
 /// A vector of pointers to strings that ends with NULL, as `execve` wants it.
-pub struct Pointers<'a> {
-    words: Buf,
-    strings: PhantomData<&'a CStr>,
-}
+#[derive(Clone, Copy)]
+pub struct Pointers<'a>(&'a Buf, PhantomData<&'a CStr>);
 
 impl<'a> Pointers<'a> {
-    /// Collects the strings.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn collect(strings: impl Iterator<Item = &'a CStr>) -> Result<Pointers<'a>> {
-        let mut words = Buf::new();
+    /// Collects the strings, with the vector in `memory`.
+    pub fn collect(strings: impl Iterator<Item = &'a CStr>, memory: &'a mut Buf) -> Pointers<'a> {
+        memory.clear();
         for string in strings {
-            words.push(&(string.as_ptr() as usize).to_ne_bytes())?;
+            memory.push(&(string.as_ptr() as usize).to_ne_bytes());
         }
-        words.push(&0usize.to_ne_bytes())?;
-        Ok(Pointers {
-            words,
-            strings: PhantomData,
-        })
+        memory.push(&0usize.to_ne_bytes());
+        Pointers(memory, PhantomData)
     }
 
     /// Address of the vector.
-    pub(super) fn address(&self) -> usize {
-        self.words.bytes().as_ptr() as usize
+    pub(super) fn address(self) -> usize {
+        self.0.bytes().as_ptr() as usize
     }
 }
 
 /// Executes a program; returns only when that failed.
-pub fn exec(path: &CStr, argv: &Pointers, envp: &Pointers) -> Errno {
+pub fn exec(path: &CStr, argv: Pointers, envp: Pointers) -> Errno {
     // SAFETY: the path ends with NUL; both vectors end with NULL and hold strings that outlive the call.
     match unsafe {
         call(
@@ -71,8 +63,14 @@ pub fn close_on_exec_from(first: usize) -> Result<()> {
     .map(drop)
 }
 
-/// The working directory as the kernel names it, with the NUL; starts with `(` when it is not below the root.
-pub fn getcwd(into: &mut [u8]) -> Result<usize> {
-    // SAFETY: pointer and length belong to one exclusive slice.
-    unsafe { call(nr::GETCWD, [into.as_mut_ptr() as usize, into.len()]) }
+/// Whether the working directory is below the root. The kernel names one that is not with `(unreachable)` in front.
+pub fn cwd_is_reachable() -> bool {
+    let mut path = Buf::new();
+    let start = path.room(4096);
+    // SAFETY: the room is as long as the kernel is told.
+    match unsafe { call(nr::GETCWD, [start as usize, 4096]) } {
+        Ok(count) => path.grown(count),
+        Err(_) => return false,
+    }
+    path.bytes().starts_with(b"/")
 }

@@ -2,34 +2,32 @@
 
 use super::{Result, call};
 use crate::arch::{self, nr};
-use crate::errno::Errno;
 use core::ffi::CStr;
 
-/// A descriptor that is closed when it goes out of scope.
+/// A descriptor. Those that every hook needs anew are closed by hand; the others live as long as the process.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
 pub struct Fd(i32);
 
 impl Fd {
-    /// Takes over a descriptor that the kernel has just returned.
+    /// Takes a descriptor that the kernel has just returned.
     pub(super) fn from_returned(fd: usize) -> Fd {
         Fd(fd as i32)
     }
 
+    /// A descriptor of which only the number was kept.
+    pub fn from_number(number: i32) -> Fd {
+        Fd(number)
+    }
+
     /// The number.
-    pub fn number(&self) -> i32 {
+    pub fn number(self) -> i32 {
         self.0
     }
 
-    /// Gives the descriptor away; it stays open until the process executes or ends.
-    pub fn leak(self) -> i32 {
-        let number = self.0;
-        core::mem::forget(self);
-        number
-    }
-}
-
-impl Drop for Fd {
-    fn drop(&mut self) {
-        // SAFETY: closes a descriptor that this value owns.
+    /// Closes it. Using it afterwards is an error of the program, but not of memory.
+    pub fn close(self) {
+        // SAFETY: takes a number only.
         let _ = unsafe { call(nr::CLOSE, [self.0 as usize]) };
     }
 }
@@ -63,7 +61,7 @@ const F_SETFL: usize = 4;
 const FIONREAD: usize = 0x541b;
 
 /// Opens a file, close-on-exec, relative to `dir` or to the working directory.
-pub fn openat(dir: Option<&Fd>, path: &CStr, flags: usize) -> Result<Fd> {
+pub fn openat(dir: Option<Fd>, path: &CStr, flags: usize) -> Result<Fd> {
     let dir = dir.map_or(AT_FDCWD, |dir| dir.0 as usize);
     // SAFETY: `path` ends with NUL.
     let fd = unsafe {
@@ -75,31 +73,13 @@ pub fn openat(dir: Option<&Fd>, path: &CStr, flags: usize) -> Result<Fd> {
     Ok(Fd::from_returned(fd))
 }
 
-/// Reads once. 0 is the end of the file.
-pub fn read(fd: &Fd, into: &mut [u8]) -> Result<usize> {
-    // SAFETY: pointer and length belong to one exclusive slice.
-    unsafe {
-        call(
-            nr::READ,
-            [fd.0 as usize, into.as_mut_ptr() as usize, into.len()],
-        )
-    }
-}
-
 /// Writes everything.
-pub fn write_all(fd: &Fd, mut bytes: &[u8]) -> Result<()> {
+pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
+        let arguments = [fd.0 as usize, bytes.as_ptr() as usize, bytes.len()];
         // SAFETY: pointer and length belong to one slice.
-        match unsafe {
-            call(
-                nr::WRITE,
-                [fd.0 as usize, bytes.as_ptr() as usize, bytes.len()],
-            )
-        } {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error),
-        }
+        let written = unsafe { call(nr::WRITE, arguments) }?;
+        bytes = bytes.get(written..).unwrap_or_default();
     }
     Ok(())
 }
@@ -126,17 +106,15 @@ impl Stat {
     }
 }
 
-/// Asks for a file's attributes.
-pub fn fstat(fd: &Fd) -> Result<Stat> {
-    stat_of(fd.0)
-}
+/// The descriptors 0, 1 and 2.
+pub const STDIO: [Fd; 3] = [Fd(0), Fd(1), Fd(2)];
 
-/// Asks for the attributes of a descriptor that nobody owns, such as 0, 1 and 2.
-pub fn stat_of(fd: i32) -> Result<Stat> {
+/// Asks for a file's attributes.
+pub fn fstat(fd: Fd) -> Result<Stat> {
     // `struct stat` has 144 bytes on x86_64 and 128 on aarch64.
     let mut stat = [0u64; 18];
     // SAFETY: the buffer is as large as the kernel's structure on both architectures.
-    unsafe { call(nr::FSTAT, [fd as usize, stat.as_mut_ptr() as usize]) }?;
+    unsafe { call(nr::FSTAT, [fd.0 as usize, stat.as_mut_ptr() as usize]) }?;
     let word = |offset: usize| stat.get(offset / 8).copied().unwrap_or(0);
     let half = |offset: usize| (word(offset) >> (offset % 8 * 8)) as u32;
     Ok(Stat {
@@ -144,17 +122,6 @@ pub fn stat_of(fd: i32) -> Result<Stat> {
         uid: half(arch::STAT_UID),
         device: word(arch::STAT_DEVICE),
     })
-}
-
-/// Reads directory entries into the buffer, as `struct linux_dirent64`. 0 is the end.
-pub fn getdents(dir: &Fd, into: &mut [u8]) -> Result<usize> {
-    // SAFETY: pointer and length belong to one exclusive slice.
-    unsafe {
-        call(
-            nr::GETDENTS64,
-            [dir.0 as usize, into.as_mut_ptr() as usize, into.len()],
-        )
-    }
 }
 
 /// Makes a pipe: (read end, write end), close-on-exec.
@@ -166,7 +133,7 @@ pub fn pipe() -> Result<(Fd, Fd)> {
 }
 
 /// How many bytes can be read from a pipe without waiting.
-pub fn readable(fd: &Fd) -> Result<usize> {
+pub fn readable(fd: Fd) -> Result<usize> {
     let mut count = 0i32;
     // SAFETY: FIONREAD writes one int.
     unsafe {
@@ -179,21 +146,21 @@ pub fn readable(fd: &Fd) -> Result<usize> {
 }
 
 /// Clears the status flags of an open file.
-pub fn clear_status_flags(fd: &Fd) -> Result<()> {
+pub fn clear_status_flags(fd: Fd) -> Result<()> {
     // SAFETY: takes numbers only.
     unsafe { call(nr::FCNTL, [fd.0 as usize, F_SETFL, 0]) }.map(drop)
 }
 
 /// Duplicates to the lowest free number that is at least `least`, close-on-exec.
-pub fn duplicate_above(fd: &Fd, least: usize) -> Result<Fd> {
+pub fn duplicate_above(fd: Fd, least: usize) -> Result<Fd> {
     // SAFETY: takes numbers only.
     unsafe { call(nr::FCNTL, [fd.0 as usize, F_DUPFD_CLOEXEC, least]) }.map(Fd::from_returned)
 }
 
 /// Duplicates to exactly this number, replacing what is open there.
-pub fn duplicate_to(fd: &Fd, number: usize, close_on_exec: bool) -> Result<()> {
+pub fn duplicate_to(fd: Fd, number: usize, close_on_exec: bool) -> Result<()> {
     let flags = if close_on_exec { open::CLOEXEC } else { 0 };
-    // SAFETY: takes numbers only. No `Fd` owns `number`: it is stdio or a number kept free for preserved descriptors.
+    // SAFETY: takes numbers only.
     unsafe { call(nr::DUP3, [fd.0 as usize, number, flags]) }.map(drop)
 }
 
@@ -203,14 +170,14 @@ pub fn keep_on_exec(number: usize) -> Result<()> {
     unsafe { call(nr::FCNTL, [number, F_SETFD, 0]) }.map(drop)
 }
 
-/// Gives stdio to another user.
-pub fn chown_stdio(number: usize, uid: u32) -> Result<()> {
+/// Gives a file to another user.
+pub fn chown(fd: Fd, uid: u32) -> Result<()> {
     // SAFETY: takes numbers only; -1 keeps the group.
-    unsafe { call(nr::FCHOWN, [number, uid as usize, u32::MAX as usize]) }.map(drop)
+    unsafe { call(nr::FCHOWN, [fd.0 as usize, uid as usize, u32::MAX as usize]) }.map(drop)
 }
 
 /// Changes the working directory to an open directory.
-pub fn fchdir(dir: &Fd) -> Result<()> {
+pub fn fchdir(dir: Fd) -> Result<()> {
     // SAFETY: takes numbers only.
     unsafe { call(nr::FCHDIR, [dir.0 as usize]) }.map(drop)
 }
@@ -223,7 +190,7 @@ pub fn chdir(path: &CStr) -> Result<()> {
 
 /// Closes every descriptor from this number on.
 pub fn close_from(first: usize) -> Result<()> {
-    // SAFETY: called while no `Fd` exists.
+    // SAFETY: takes numbers only.
     unsafe { call(nr::CLOSE_RANGE, [first, u32::MAX as usize, 0]) }.map(drop)
 }
 
@@ -234,9 +201,7 @@ pub fn fill_stdio() -> Result<()> {
         if unsafe { call(nr::FCNTL, [number, F_GETFD]) }.is_err() {
             // The lowest free number is `number`. Without /dev/null any file that cannot be read or written does.
             let read_write = 2;
-            openat(None, c"/dev/null", read_write)
-                .or_else(|_| openat(None, c"/", open::PATH))?
-                .leak();
+            openat(None, c"/dev/null", read_write).or_else(|_| openat(None, c"/", open::PATH))?;
         }
     }
     Ok(())

@@ -10,17 +10,17 @@ mod signal;
 mod socket;
 mod time;
 
-pub use buf::{Buf, Page};
+pub use buf::Buf;
 pub use child::{Child, End, Spawn, reap_strays};
 pub use credentials::*;
-pub use exec::{Pointers, close_on_exec_from, exec, exit, getcwd};
+pub use exec::{Pointers, close_on_exec_from, cwd_is_reachable, exec, exit};
 pub use file::*;
 pub use mount::*;
 pub use signal::exit_on_signals;
-pub use socket::{Packet, Received, Socket};
+pub use socket::{Received, connect, receive, send, write_pieces};
 pub use time::{Clock, Readiness, nanoseconds, poll};
 
-use crate::arch::{self, nr};
+use crate::arch;
 use crate::errno::Errno;
 
 /// Result of a system call.
@@ -56,10 +56,4 @@ pub fn prepare() -> Result<()> {
     fill_stdio()?;
     close_from(3)?;
     signal::reset()
-}
-
-/// Writes text to stderr as far as that goes; there is nobody to tell when it does not.
-pub fn write_stderr(text: &[u8]) {
-    // SAFETY: pointer and length belong to one slice.
-    let _ = unsafe { call(nr::WRITE, [2, text.as_ptr() as usize, text.len()]) };
 }

@@ -21,7 +21,7 @@ pub fn fsopen(fstype: &CStr) -> Result<Fd> {
 }
 
 /// Sets an option: a flag, or a key with a value.
-pub fn fsconfig_set(context: &Fd, key: &CStr, value: Option<&CStr>) -> Result<()> {
+pub fn fsconfig_set(context: Fd, key: &CStr, value: Option<&CStr>) -> Result<()> {
     let (command, value) = match value {
         Some(value) => (FSCONFIG_SET_STRING, value.as_ptr() as usize),
         None => (FSCONFIG_SET_FLAG, 0),
@@ -43,7 +43,7 @@ pub fn fsconfig_set(context: &Fd, key: &CStr, value: Option<&CStr>) -> Result<()
 }
 
 /// Makes the superblock.
-pub fn fsconfig_create(context: &Fd) -> Result<()> {
+pub fn fsconfig_create(context: Fd) -> Result<()> {
     // SAFETY: the command takes no strings.
     unsafe {
         call(
@@ -55,7 +55,7 @@ pub fn fsconfig_create(context: &Fd) -> Result<()> {
 }
 
 /// Makes a detached mount of the superblock with these attributes (`MOUNT_ATTR_*`).
-pub fn fsmount(context: &Fd, attributes: usize) -> Result<Fd> {
+pub fn fsmount(context: Fd, attributes: usize) -> Result<Fd> {
     // SAFETY: takes numbers only.
     unsafe {
         call(
@@ -79,7 +79,7 @@ pub fn detach(path: &CStr) -> Result<()> {
 }
 
 /// The magic number of the file system that a file lives on.
-pub fn filesystem_magic(fd: &Fd) -> Result<u64> {
+pub fn filesystem_magic(fd: Fd) -> Result<u64> {
     let mut statfs = [0u64; 16];
     // SAFETY: `struct statfs` has 120 bytes.
     unsafe {

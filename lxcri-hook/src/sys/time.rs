@@ -44,7 +44,7 @@ impl Readiness {
     const HANGUP: i16 = 0x2000;
 
     /// Waits for something to read, or the end.
-    pub fn readable(fd: Option<&Fd>) -> Readiness {
+    pub fn readable(fd: Option<Fd>) -> Readiness {
         Readiness {
             fd: fd.map_or(-1, Fd::number),
             events: Self::IN,
@@ -53,9 +53,9 @@ impl Readiness {
     }
 
     /// Waits for the other side to go away.
-    pub fn gone(fd: Option<i32>) -> Readiness {
+    pub fn gone(fd: Option<Fd>) -> Readiness {
         Readiness {
-            fd: fd.unwrap_or(-1),
+            fd: fd.map_or(-1, Fd::number),
             events: Self::HANGUP,
             returned: 0,
         }
