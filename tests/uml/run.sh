@@ -2,7 +2,8 @@
 # Boots Debian's user-mode-linux, a real pure cgroup v2 kernel without KVM, and runs a command in it:
 #   tests/uml/run.sh COMMAND [ARGUMENT...]
 # The command sees this machine's files read-only, a fresh /tmp and /run, and cgroup v2 at /sys/fs/cgroup. Its output and its
-# exit status are this script's. Needs the package user-mode-linux. UML_TIMEOUT (seconds, 600) and UML_MEM (1500M) may be set.
+# exit status are this script's. Needs the package user-mode-linux. UML_TIMEOUT (seconds, 600) and UML_MEM (1500M) may be set;
+# with UML_SYSTEMD=1 systemd is process 1 and runs the command as a service.
 set -eu
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND [ARGUMENT...]" >&2; exit 2; }
 uml=$(command -v linux.uml) || { echo "$0: linux.uml is missing (package user-mode-linux)" >&2; exit 77; }
@@ -31,22 +32,37 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t devpts -o ptmxmode=666 devpts /dev/pts
 mkdir /tmp/uml
 mount -t hostfs -o WORK none /tmp/uml
+if [ -n "$UML_SYSTEMD" ]; then
+    mkdir -p /run/systemd/system
+    cat >/run/systemd/system/uml.service <<UNIT
+[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/tmp/uml/work
+UNIT
+    exec /lib/systemd/systemd --unit=uml.service
+fi
+exec /tmp/uml/work
+INIT
+sed -i "s|WORK|$work|" "$work/init"
+cat >"$work/work" <<'WORK'
+#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 . /tmp/uml/env
 cd "$(cat /tmp/uml/cwd)"
 sh -c "$(cat /tmp/uml/command)" </dev/null >/tmp/uml/output 2>&1
 echo $? >/tmp/uml/status
 sync
-mount -o remount,ro / 2>/dev/null
-echo o >/proc/sysrq-trigger 2>/dev/null || poweroff -f
+echo o >/proc/sysrq-trigger
 sleep 10
-INIT
-sed -i "s|WORK|$work|" "$work/init"
-chmod +x "$work/init"
+WORK
+chmod +x "$work/init" "$work/work"
 export -p | grep -E '(LXCRI_|RUST_)' >"$work/env" || :
 
 # A tmpfs keeps the guest's memory off the disk. Its messages are shown when it fails.
 TMPDIR=/dev/shm timeout "${UML_TIMEOUT:-600}" "$uml" rootfstype=hostfs rootflags=/ ro "init=$work/init" "mem=${UML_MEM:-1500M}" \
-    con=null con0=null,fd:1 quiet </dev/null >"$work/console" 2>&1 || :
+    con=null con0=null,fd:1 quiet "UML_SYSTEMD=${UML_SYSTEMD:-}" </dev/null >"$work/console" 2>&1 || :
 if [ ! -s "$work/status" ]; then
     [ ! -f "$work/output" ] || cat "$work/output"
     cat "$work/console" >&2

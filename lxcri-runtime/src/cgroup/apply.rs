@@ -14,6 +14,7 @@ use super::handle::Cgroup;
 use super::layout::CgroupLayout;
 use super::record::{Member, Version};
 use super::resources::{Choice, Controllers, Missing, Setting, settings};
+use super::systemd;
 
 /// Every field of `resources` that cannot be honoured on this machine, found without making anything. Files that a
 /// kernel lacks although it has their controller are found by [`Cgroup::apply_limits`].
@@ -87,6 +88,9 @@ impl Cgroup {
         let (settings, problems) = settings(resources, &self.controllers()?);
         if !problems.is_empty() {
             return Err(Error::Refused(problems));
+        }
+        if let Some(unit) = &self.record.unit {
+            systemd::set_properties(unit, &settings)?;
         }
         let mut again = Vec::new();
         for setting in &settings {

@@ -8,7 +8,8 @@ use super::error::Error;
 use super::files;
 use super::handle::{self, Cgroup};
 use super::plan::CgroupPlan;
-use super::record::{Member, Mode, State, Version};
+use super::record::{CgroupRecord, Member, Mode, State, Version};
+use super::systemd::{Placeholder, Unit};
 
 /// How often a directory is tried again when another runtime removes the parent they share.
 const RACES: usize = 16;
@@ -22,13 +23,12 @@ impl CgroupPlan {
     /// # Errors
     /// When the cgroup is in use or frozen, or the kernel refuses. Directories made until then are removed.
     pub fn create(self) -> Result<Cgroup, Error> {
-        if let Some(unit) = self.unit {
-            return Err(Error::Systemd(format!(
-                "not supported yet ({})",
-                unit.name()
-            )));
-        }
         let mut record = self.record;
+        if let Some(unit) = &self.unit {
+            let placeholder = create_scope(&record, unit, &self.id)?;
+            record.state = State::Made;
+            return Ok(Cgroup::with_placeholder(record, placeholder));
+        }
         let mut made = Vec::new();
         for member in &record.members {
             let result = create_member(member, &mut made).and_then(|()| match record.mode {
@@ -45,8 +45,33 @@ impl CgroupPlan {
             }
         }
         record.state = State::Made;
-        Ok(Cgroup::new(record))
+        Ok(Cgroup::from_record(record))
     }
+}
+
+/// Lets systemd make the scope, and makes sure that it is where the plan says.
+fn create_scope(record: &CgroupRecord, unit: &Unit, id: &str) -> Result<Placeholder, Error> {
+    // An old scope of this name would be the one that gets the placeholder.
+    for member in &record.members {
+        let pids = handle::pids_below(&member.path)?;
+        if !pids.is_empty() {
+            return Err(Error::InUse {
+                path: member.path.clone(),
+                pids,
+            });
+        }
+    }
+    let placeholder = Placeholder::start(unit, id)?;
+    for member in &record.members {
+        if !handle::pids_below(&member.path)?.contains(&placeholder.pid()) {
+            return Err(Error::Systemd(format!(
+                "unit {} is not at {}",
+                unit.name(),
+                member.path.display()
+            )));
+        }
+    }
+    Ok(placeholder)
 }
 
 fn create_member(member: &Member, made: &mut Vec<PathBuf>) -> Result<(), Error> {

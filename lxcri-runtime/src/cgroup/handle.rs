@@ -12,22 +12,36 @@ use nix::unistd::Pid;
 use super::error::Error;
 use super::files;
 use super::record::{CgroupRecord, State};
+use super::systemd::Placeholder;
 use super::tree;
 
 /// The cgroup of one container, in every hierarchy.
 #[derive(Debug)]
 pub struct Cgroup {
     pub(super) record: CgroupRecord,
+    placeholder: Option<Placeholder>,
 }
 
 impl Cgroup {
-    pub(super) fn new(record: CgroupRecord) -> Self {
-        Cgroup { record }
+    pub(super) fn with_placeholder(record: CgroupRecord, placeholder: Placeholder) -> Self {
+        Cgroup {
+            record,
+            placeholder: Some(placeholder),
+        }
     }
 
     /// The cgroup that record.json remembers; looks at nothing.
     pub fn from_record(record: CgroupRecord) -> Self {
-        Cgroup { record }
+        Cgroup {
+            record,
+            placeholder: None,
+        }
+    }
+
+    /// To be called when the container's first process is inside. A systemd scope lives as long as it has a process; until then
+    /// it has one of ours. Without this the end of the `Cgroup` does the same.
+    pub fn settle(&mut self) {
+        self.placeholder = None;
     }
 
     /// What record.json must remember from now on.
@@ -90,14 +104,17 @@ impl Cgroup {
         let Some(member) = self.record.primary().filter(|_| self.is_made()) else {
             return Ok(Vec::new());
         };
-        if recursive {
-            return pids_below(&member.path);
-        }
-        let mut pids = match tree::open_dir(&member.path) {
-            Ok(dir) => pids_in(dir.as_fd(), &member.path)?,
-            Err(e) if files::gone(e.errno()) => Vec::new(),
-            Err(e) => return Err(e),
+        let mut pids = if recursive {
+            pids_below(&member.path)?
+        } else {
+            match tree::open_dir(&member.path) {
+                Ok(dir) => pids_in(dir.as_fd(), &member.path)?,
+                Err(e) if files::gone(e.errno()) => Vec::new(),
+                Err(e) => return Err(e),
+            }
         };
+        let placeholder = self.placeholder.as_ref().map(Placeholder::pid);
+        pids.retain(|pid| Some(*pid) != placeholder);
         pids.sort_unstable();
         Ok(pids)
     }

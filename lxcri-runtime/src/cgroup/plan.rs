@@ -21,6 +21,7 @@ use super::systemd;
 pub struct CgroupPlan {
     pub(super) record: CgroupRecord,
     pub(super) unit: Option<systemd::Unit>,
+    pub(super) id: String,
 }
 
 impl CgroupPlan {
@@ -82,6 +83,7 @@ impl CgroupPlan {
                 unit: unit.as_ref().map(systemd::Unit::name),
             },
             unit,
+            id: id.to_owned(),
         })
     }
 

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::files;
 use super::handle::{Cgroup, pids_below};
 use super::record::{Member, Version};
+use super::systemd;
 use super::tree;
 
 /// The longest time between two attempts.
@@ -37,6 +38,14 @@ impl Cgroup {
                 Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY | Errno::ENOENT) => {}
                 Err(e) => errors.push(Error::sys(format!("rmdir({})", parent.display()), e)),
             }
+        }
+        // systemd drops the unit by itself soon; the next container of this name should not have to wait for that.
+        if let Some(unit) = &self.record.unit
+            && errors.is_empty()
+            && self.is_made()
+            && let Err(error) = systemd::stop(unit)
+        {
+            errors.push(error);
         }
         errors
     }
