@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use libc::MOUNT_ATTR_RDONLY;
+use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, makedev};
 
@@ -149,10 +149,11 @@ impl Masks<'_> {
 /// make it writable.
 fn empty_directory() -> Result<OwnedFd, Error> {
     let options = ["mode=755", "size=4k", "nr_inodes=2", "ro"].map(str::to_owned);
+    let attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     Ok(sys::make_superblock(
         "tmpfs",
         Some("tmpfs"),
         &options,
-        MOUNT_ATTR_RDONLY,
+        attrs,
     )?)
 }
