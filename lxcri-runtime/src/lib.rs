@@ -1,5 +1,6 @@
 //! lxcri: an OCI runtime on LXC.
 pub mod cgroup;
 pub mod mounts;
+pub mod process_settings;
 pub mod seccomp;
 pub mod spec;

@@ -15,6 +15,8 @@ mod problem;
 mod properties;
 mod refuse;
 mod strict;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod validate;
 mod version;
