@@ -56,6 +56,51 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter, Problem> {
     })
 }
 
+/// The actions that profiles may use.
+pub const ACTIONS: [Action; 8] = [
+    Action::ScmpActKill,
+    Action::ScmpActKillProcess,
+    Action::ScmpActKillThread,
+    Action::ScmpActTrap,
+    Action::ScmpActErrno,
+    Action::ScmpActTrace,
+    Action::ScmpActAllow,
+    Action::ScmpActLog,
+];
+
+/// The operators that profiles may use.
+pub const OPERATORS: [Operator; 7] = [
+    Operator::ScmpCmpNe,
+    Operator::ScmpCmpLt,
+    Operator::ScmpCmpLe,
+    Operator::ScmpCmpEq,
+    Operator::ScmpCmpGe,
+    Operator::ScmpCmpGt,
+    Operator::ScmpCmpMaskedEq,
+];
+
+/// The flags that profiles may use.
+pub const FLAGS: [Flag; 3] = [
+    Flag::SeccompFilterFlagTsync,
+    Flag::SeccompFilterFlagLog,
+    Flag::SeccompFilterFlagSpecAllow,
+];
+
+/// The architectures that profiles may name.
+pub fn architectures() -> impl Iterator<Item = Arch> {
+    let named = ARCHITECTURES.iter().map(|(arch, _)| *arch);
+    named.filter(|arch| *arch != Arch::ScmpArchNative)
+}
+
+/// The version of libseccomp in use, like `2.5.4`.
+pub fn library_version() -> Option<String> {
+    let version = libseccomp::ScmpVersion::current().ok()?;
+    Some(format!(
+        "{}.{}.{}",
+        version.major, version.minor, version.micro
+    ))
+}
+
 fn at() -> Pointer {
     Pointer::at("/linux/seccomp")
 }
@@ -171,8 +216,8 @@ fn action(action: Action, errno: Option<u32>) -> Option<ScmpAction> {
     })
 }
 
-/// The architectures that the library can compile for, with the spec's names. Big and little endian do
-/// not mix in one filter.
+/// The architectures with the spec's names. Big and little endian do not mix in one filter, and an old
+/// library may lack one.
 const ARCHITECTURES: [(Arch, ScmpArch); 24] = [
     (Arch::ScmpArchX86, ScmpArch::X86),
     (Arch::ScmpArchX86_64, ScmpArch::X8664),
@@ -233,9 +278,9 @@ fn export(context: &ScmpFilterContext) -> Result<Vec<u8>, String> {
 }
 
 fn problem(at: Pointer, call: &str, error: &SeccompError) -> Problem {
-    let version = libseccomp::ScmpVersion::current().map_or_else(
-        |_| "libseccomp".to_owned(),
-        |v| format!("libseccomp {}.{}.{}", v.major, v.minor, v.micro),
-    );
-    Problem::new(at, format!("{version} refuses it: {call}(): {error}"))
+    let version = library_version().unwrap_or_default();
+    Problem::new(
+        at,
+        format!("libseccomp {version} refuses it: {call}(): {error}"),
+    )
 }
