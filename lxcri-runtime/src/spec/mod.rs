@@ -15,6 +15,9 @@ mod problem;
 mod properties;
 mod refuse;
 mod strict;
+mod template;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod validate;
 mod version;
@@ -26,5 +29,6 @@ pub use load::{CONFIG_FILE, LoadError, LoadedSpec, SIZE_LIMIT, load, parse};
 pub use namespaces::{Namespace, Namespaces};
 pub use pointer::Pointer;
 pub use problem::{Problem, Problems};
+pub use template::TEMPLATE;
 pub use validate::sysctl::{SysctlScope, sysctl_path, sysctl_scope};
 pub use version::{OCI_VERSION_MAX, OCI_VERSION_MIN};

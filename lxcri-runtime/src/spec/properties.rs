@@ -2,7 +2,7 @@
 //!
 //! To support a property, change its line from `refused` to what it is. Properties that depend on
 //! their value or on the host (namespace types, AppArmor, …) stand here as supported and are
-//! looked at in `refuse.rs`.
+//! looked at in `refuse.rs`; which `linux.resources` the host's controllers offer is up to `cgroup`.
 
 use serde_json::Value;
 
@@ -168,7 +168,7 @@ static LINUX: &[Property] = &[
     leaf("rootfsPropagation"),
     leaf("maskedPaths"),
     leaf("readonlyPaths"),
-    leaf("mountLabel"),
+    refused("mountLabel"),
     refused("intelRdt"),
     refused("memoryPolicy"),
     object("personality", &[leaf("domain"), refused("flags")]),
@@ -216,10 +216,19 @@ static RESOURCES: &[Property] = &[
     object("pids", &[leaf("limit")]),
     object("blockIO", BLOCK_IO),
     array("hugepageLimits", &HUGEPAGE_LIMIT),
-    refused("network"),
-    refused_entries("rdma"),
+    object("network", NETWORK),
+    Property {
+        name: "rdma",
+        node: Node::Map(&RDMA),
+    },
     map("unified"),
 ];
+
+static NETWORK: &[Property] = &[leaf("classID"), array("priorities", &PRIORITY)];
+
+static PRIORITY: Node = Node::Object(&[leaf("name"), leaf("priority")]);
+
+static RDMA: Node = Node::Object(&[leaf("hcaHandles"), leaf("hcaObjects")]);
 
 static DEVICE_RULE: Node = Node::Object(&[
     leaf("allow"),

@@ -155,7 +155,6 @@ pub(super) fn on_host(raw: &Value, host: &HostFacts) -> Vec<Problem> {
     let wanted = [
         ("/process/apparmorProfile", host.apparmor, NO_APPARMOR),
         ("/process/selinuxLabel", host.selinux, NO_SELINUX),
-        ("/linux/mountLabel", host.selinux, NO_SELINUX),
     ];
     let mut refused = Vec::new();
     for (pointer, enabled, reason) in wanted {
@@ -205,11 +204,7 @@ mod tests {
             ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
             ("/linux/seccomp/listenerPath", json!("/run/agent.sock")),
             ("/linux/seccomp/listenerMetadata", json!("x")),
-            ("/linux/resources/network", json!({"classID": 1048577})),
-            (
-                "/linux/resources/rdma",
-                json!({"mlx5_1": {"hcaHandles": 0}}),
-            ),
+            ("/linux/mountLabel", json!("system_u:object_r:x_t:s0")),
         ]
     }
 
@@ -382,17 +377,11 @@ mod tests {
             "/process/selinuxLabel",
             json!("system_u:system_r:x_t:s0"),
         );
-        put(
-            &mut raw,
-            "/linux/mountLabel",
-            json!("system_u:object_r:x_t:s0"),
-        );
         assert_eq!(
             problems(&raw),
             [
                 "/process/apparmorProfile: not supported: AppArmor is not enabled on this host",
                 "/process/selinuxLabel: not supported: SELinux is not enabled on this host",
-                "/linux/mountLabel: not supported: SELinux is not enabled on this host",
             ]
         );
         let host = HostFacts {

@@ -5,6 +5,7 @@ mod devices;
 mod mounts;
 mod namespaces;
 mod process;
+mod seccomp;
 pub mod sysctl;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
     process::validate(spec, report);
     sysctl::validate(spec, &namespaces, report);
     devices::validate(spec, report);
+    seccomp::validate(spec, report);
     cgroups::validate(spec, context, report);
     annotations(spec, report);
 }
