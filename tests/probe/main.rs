@@ -111,6 +111,9 @@ fn emit(conf: &Conf, record: Json) -> std::io::Result<()> {
 }
 
 fn fill(fd: i32, mut count: usize) {
+    if count == 0 {
+        return;
+    }
     let line = [b'x'; 1024];
     while count > 0 {
         let n = count.min(line.len());

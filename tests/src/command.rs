@@ -7,7 +7,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -40,7 +40,7 @@ pub struct Cmd {
     view: Option<Arc<OwnedFd>>,
     blocked: Vec<i32>,
     ignored: Vec<i32>,
-    descriptors: Vec<(RawFd, RawFd)>,
+    descriptors: Vec<(Arc<OwnedFd>, RawFd)>,
 }
 
 impl Cmd {
@@ -125,10 +125,15 @@ impl Cmd {
         self
     }
 
-    /// Hands descriptor `from` over as `to`. It must stay open until the command has been spawned.
+    /// Hands a descriptor over as number `to`.
+    ///
+    /// # Panics
+    /// When it cannot be duplicated.
     #[must_use]
-    pub fn descriptor(mut self, from: RawFd, to: RawFd) -> Self {
-        self.descriptors.push((from, to));
+    pub fn descriptor(mut self, from: impl AsFd, to: RawFd) -> Self {
+        let copy =
+            sys::high_copy(from.as_fd()).unwrap_or_else(|e| panic!("fcntl(F_DUPFD_CLOEXEC): {e}"));
+        self.descriptors.push((Arc::new(copy), to));
         self
     }
 
@@ -164,7 +169,11 @@ impl Cmd {
             mount_namespace: self.view.as_ref().map(|fd| (fd.as_raw_fd(), directory)),
             blocked: self.blocked.clone(),
             ignored: self.ignored.clone(),
-            descriptors: self.descriptors.clone(),
+            descriptors: self
+                .descriptors
+                .iter()
+                .map(|(fd, to)| (fd.as_raw_fd(), *to))
+                .collect(),
         };
         sys::prepare(&mut command, prepare);
         let began = Instant::now();

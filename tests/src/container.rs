@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::command::{Cmd, Outcome, wait_until};
+use crate::probe::{Orders, Record};
 use crate::runtime::Runtime;
 use crate::scratch::Scratch;
 
@@ -146,6 +147,20 @@ impl<'a> Container<'a> {
         wait_until(Duration::from_secs(10), || self.status() == status)
     }
 
+    /// Waits for what the probe observes under `label`.
+    ///
+    /// # Panics
+    /// When it writes nothing for five seconds.
+    #[track_caller]
+    pub fn record(&self, label: &str) -> Record {
+        let mut found = None;
+        wait_until(Duration::from_secs(5), || {
+            found = self.bundle.records().started(label).cloned();
+            found.is_some()
+        });
+        found.unwrap_or_else(|| panic!("no record of {label}"))
+    }
+
     /// Whether the runtime's directory still holds something of the container.
     pub fn is_on_disk(&self) -> bool {
         self.root.join(&self.id).exists()
@@ -164,6 +179,27 @@ impl<'a> Container<'a> {
     /// Says that the container is gone and the guard has nothing to do.
     pub fn forget(&mut self) {
         self.deleted = true;
+    }
+}
+
+/// Runs the probe as the process of `bundle` to its end, and returns what it observed.
+///
+/// # Panics
+/// When the runtime fails or the process leaves no record.
+#[track_caller]
+pub fn observe(
+    runtime: &Runtime,
+    scratch: &Scratch,
+    bundle: &mut Bundle<'_>,
+    orders: impl FnOnce(Orders) -> Orders,
+) -> Record {
+    let orders = orders(bundle.orders("process"));
+    bundle.process(&orders);
+    let container = Container::new(runtime, scratch, bundle, "probe");
+    let outcome = container.running().run();
+    match container.bundle.records().started("process") {
+        Some(record) if outcome.ok() => record.clone(),
+        record => panic!("record: {}; {outcome}", record.is_some()),
     }
 }
 

@@ -8,7 +8,9 @@ pub mod bundle;
 pub mod cgroups;
 pub mod command;
 pub mod container;
+pub mod judge;
 pub mod leaks;
+pub mod mountinfo;
 pub mod need;
 pub mod phase;
 pub mod probe;
@@ -16,3 +18,4 @@ pub mod runtime;
 pub mod scratch;
 #[allow(unsafe_code)]
 mod sys;
+pub mod terminal;

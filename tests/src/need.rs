@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::command::find_program;
+use crate::runtime::Runtime;
 
 /// Whether missing means must fail.
 pub fn must_run() -> bool {
@@ -37,4 +38,37 @@ pub fn programs(names: &[&str]) -> bool {
         }
         None => true,
     }
+}
+
+/// The runtime under test, where the privileges for it are there.
+pub fn runtime() -> Option<&'static Runtime> {
+    if !privileged() {
+        return None;
+    }
+    match Runtime::under_test() {
+        Ok(runtime) => Some(runtime),
+        Err(reason) => {
+            skip(reason);
+            None
+        }
+    }
+}
+
+/// The runtime under test if it is lxcri, for what only lxcri promises.
+pub fn lxcri() -> Option<&'static Runtime> {
+    let runtime = runtime()?;
+    if runtime.is_lxcri() {
+        return Some(runtime);
+    }
+    // Not a missing privilege: another runtime was asked for, so this is no failure even where nothing may be skipped.
+    eprintln!("skipped: {} does not promise this", runtime.name());
+    None
+}
+
+/// A number that a variable sets, or the default.
+pub fn count(variable: &str, default: usize) -> usize {
+    std::env::var(variable)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }

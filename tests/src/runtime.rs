@@ -35,10 +35,13 @@ impl Runtime {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn under_test() -> Result<Self, String> {
+    pub fn under_test() -> Result<&'static Self, String> {
         // One view for the whole process: each is a mount namespace.
         static CHOSEN: OnceLock<Result<Runtime, String>> = OnceLock::new();
-        CHOSEN.get_or_init(Self::choose).clone()
+        CHOSEN
+            .get_or_init(Self::choose)
+            .as_ref()
+            .map_err(Clone::clone)
     }
 
     fn choose() -> Result<Self, String> {
@@ -91,6 +94,11 @@ impl Runtime {
     /// Whether it is this project's.
     pub fn is_lxcri(&self) -> bool {
         self.kind == Kind::Lxcri
+    }
+
+    /// Whether its commands run in a mount namespace of their own, which sees no mount that a test makes.
+    pub fn has_view(&self) -> bool {
+        self.view.is_some()
     }
 
     /// The file name of the program.

@@ -1,8 +1,9 @@
 //! What a child does between fork and exec.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -70,6 +71,35 @@ pub fn prepare(command: &mut Command, prepare: Prepare) {
     };
     // SAFETY: the closure only makes async-signal-safe calls and does not allocate.
     unsafe { command.pre_exec(action) };
+}
+
+/// A duplicate with a number that is out of the way of those that tests hand over.
+pub fn high_copy(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: plain numbers; the new descriptor belongs to nobody else.
+    unsafe {
+        let copy = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 300);
+        check(copy)?;
+        Ok(OwnedFd::from_raw_fd(copy))
+    }
+}
+
+/// The owner of a descriptor that a message has just brought.
+pub fn own(number: RawFd) -> File {
+    // SAFETY: the kernel made this descriptor for the message, and nobody else knows it.
+    unsafe { File::from_raw_fd(number) }
+}
+
+/// Columns and rows of a terminal, 0 where it is none.
+pub fn terminal_size(terminal: &File) -> (u16, u16) {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the call fills this structure.
+    unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    (size.ws_col, size.ws_row)
 }
 
 fn check(status: i32) -> io::Result<()> {

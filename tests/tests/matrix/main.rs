@@ -30,13 +30,13 @@ fn main() -> ExitCode {
     };
     println!("\nhook matrix of {}\n", runtime.name());
     let mut report = table::Report::default();
-    normal::run(&mut report, &runtime);
-    faults::shared_pid_namespace(&mut report, &runtime);
-    faults::stdin(&mut report, &runtime);
-    faults::flood(&mut report, &runtime);
-    faults::grandchildren(&mut report, &runtime);
-    faults::timeouts(&mut report, &runtime);
-    faults::failures(&mut report, &runtime);
+    normal::run(&mut report, runtime);
+    faults::shared_pid_namespace(&mut report, runtime);
+    faults::stdin(&mut report, runtime);
+    faults::flood(&mut report, runtime);
+    faults::grandchildren(&mut report, runtime);
+    faults::timeouts(&mut report, runtime);
+    faults::failures(&mut report, runtime);
     let counts = report.print();
     let skipped = if counts.skipped > 0 {
         format!(", {} skipped", counts.skipped)

@@ -1,7 +1,6 @@
 //! Checks of what a hook inherits as a process: directory, descriptors, signals, user id, process group.
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 
 use lxcri_tests::bundle::Bundle;
@@ -95,7 +94,7 @@ pub fn hostile_caller(report: &mut Report, runtime: &Runtime) {
     );
     let life = life::live(runtime, &scratch, &mut bundle, &|cmd| {
         cmd.signals(&blocked, &ignored)
-            .descriptor(open.as_raw_fd(), 107)
+            .descriptor(&open, 107)
             .env("LXCRI_TEST_HOSTILE", CALLER_LEAK)
     });
     for phase in &PHASES {
