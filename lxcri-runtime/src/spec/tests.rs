@@ -1,6 +1,8 @@
 //! Whole bundles as runc, podman and containerd write them, reduced in length and free of their paths.
 
 use super::*;
+use crate::process_settings::init_files;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 fn data(name: &str) -> PathBuf {
@@ -77,5 +79,78 @@ fn filters_of_engines_compile() {
         let seccomp = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
         let filter = crate::seccomp::compile(seccomp.unwrap()).unwrap();
         assert!(filter.program.len() > 80, "{name}");
+    }
+}
+
+/// Whatever stands in a bundle, the answer is one line or a set of one-line problems, and init's files
+/// can be made of what passes.
+fn take(content: &[u8]) {
+    let file = Path::new("/b/config.json");
+    let host = HostFacts::plain();
+    let context = Context {
+        host: host.clone(),
+        systemd_cgroup: false,
+    };
+    let text = match parse(content, file) {
+        Err(error) => error.to_string(),
+        Ok(loaded) => {
+            let report = check(&loaded, &context);
+            if report.problems.is_empty() {
+                init_files(&loaded, &host, 0).unwrap();
+            }
+            let remarks = report.warnings.iter().chain(&report.notes);
+            let remarks: String = remarks.map(ToString::to_string).collect();
+            report.problems.to_string() + &remarks
+        }
+    };
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
+
+/// All pointers of a document.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                pointers(member, &format!("{at}/{name}"), found);
+            }
+        }
+        Value::Array(elements) => {
+            for (i, element) in elements.iter().enumerate() {
+                pointers(element, &format!("{at}/{i}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn any_value_in_any_place_gets_an_answer() {
+    let raw = loaded("podman-userns.json").raw;
+    let mut places = Vec::new();
+    pointers(&raw, "", &mut places);
+    assert!(places.len() > 200, "{}", places.len());
+    for place in places {
+        for strange in [
+            json!(null),
+            json!(-1),
+            json!(u64::MAX),
+            json!("\u{1b}x\n"),
+            json!([{}]),
+            json!({"\n": []}),
+        ] {
+            let mut changed = raw.clone();
+            *changed.pointer_mut(&place).unwrap() = strange;
+            take(changed.to_string().as_bytes());
+        }
+    }
+}
+
+#[test]
+fn any_cut_gets_an_answer() {
+    let content = std::fs::read(data("containerd.json")).unwrap();
+    for end in (0..content.len()).step_by(11) {
+        take(&content[..end]);
     }
 }

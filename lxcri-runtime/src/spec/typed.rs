@@ -34,6 +34,7 @@ pub(super) fn read(raw: &Value, set_aside: &[Pointer]) -> Result<Typed, Problem>
     drop_nulls(&mut value);
     drop_unknown_capabilities(&mut value);
     add_user(&mut value);
+    clamp_hugepage_limits(&mut value);
     let mut remarks = Vec::new();
     drop_empty_seccomp(&mut value, &mut remarks);
     root_destinations(&mut value, &mut remarks);
@@ -106,6 +107,19 @@ fn drop_unknown_capabilities(value: &mut Value) {
 fn add_user(value: &mut Value) {
     if let Some(process) = value.pointer_mut("/process").and_then(Value::as_object_mut) {
         process.entry("user").or_insert_with(|| json!({}));
+    }
+}
+
+/// The type is signed where the spec's is not. What does not fit is beyond every machine's memory, so
+/// both mean "no limit".
+fn clamp_hugepage_limits(value: &mut Value) {
+    let limits = value.pointer_mut("/linux/resources/hugepageLimits");
+    for limit in limits.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(limit) = limit.get_mut("limit")
+            && limit.as_u64().is_some_and(|n| i64::try_from(n).is_err())
+        {
+            *limit = i64::MAX.into();
+        }
     }
 }
 
@@ -229,6 +243,17 @@ mod tests {
             text.starts_with("/process/capabilities/bounding/0: invalid type"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn hugepage_limits_beyond_all_memory() {
+        let (spec, _) = read_fine(&json!({"linux": {"resources": {"hugepageLimits": [
+            {"pageSize": "2MB", "limit": u64::MAX}, {"pageSize": "1GB", "limit": 7},
+        ]}}}));
+        let linux = spec.linux().as_ref().unwrap();
+        let limits = linux.resources().as_ref().unwrap().hugepage_limits();
+        let limits: Vec<i64> = limits.iter().flatten().map(|l| l.limit()).collect();
+        assert_eq!(limits, [i64::MAX, 7]);
     }
 
     #[test]
