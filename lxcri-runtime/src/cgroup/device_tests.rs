@@ -15,6 +15,7 @@ in_every_view!(
     device_rules_hold_for_the_processes_inside,
     device_rules_can_be_replaced_while_processes_run,
     a_privileged_container_opens_everything,
+    rules_stay_within_those_of_the_level_above,
 );
 
 fn parse(json: &str) -> LinuxResources {
@@ -130,4 +131,33 @@ fn a_privileged_container_opens_everything(layout: &CgroupLayout) {
         cgroup.0.apply_devices(&all).unwrap();
         assert_eq!(opened(&cgroup.0, &[KMSG]), ["r:/dev/kmsg", "rw:/dev/kmsg"]);
     }
+}
+
+/// As when lxcri runs in a container that has fewer devices than it would give.
+fn rules_stay_within_those_of_the_level_above(layout: &CgroupLayout) {
+    let Some(devices) = layout.controller("devices") else {
+        return super::testing::absent("no v1 devices controller in this view");
+    };
+    let name = super::testing::unique();
+    let outer = Temporary::at(layout, &format!("/{name}"));
+    let above = devices.mount_point.join(&name);
+    std::fs::write(above.join("devices.deny"), "a").unwrap();
+    std::fs::write(above.join("devices.allow"), "c 1:3 rwm").unwrap();
+    let inner = Temporary::at(layout, &format!("/{name}/inner"));
+    inner.0.apply_devices(&[]).unwrap();
+    assert_eq!(
+        opened(&inner.0, &[KMSG, "/dev/null", "/dev/zero"]),
+        ["r:/dev/null", "rw:/dev/null"]
+    );
+    // What the spec asks for by name must be had.
+    let rules =
+        devices::tests::rules(r#"[{"allow":true,"type":"c","major":1,"minor":11,"access":"r"}]"#);
+    let error = inner.0.apply_devices(&rules).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/linux/resources/devices/0: write(")
+            && error.ends_with("operation not permitted (EPERM)"),
+        "{error}"
+    );
+    drop(inner);
+    drop(outer);
 }

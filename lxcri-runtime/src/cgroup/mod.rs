@@ -10,6 +10,7 @@
 //! 3. [`Cgroup::apply_devices`] may run before anybody is inside (no moment without rules), the child enters through
 //!    [`Cgroup::procs_fds`] or is born inside through [`Cgroup::dir_fd`], and [`Cgroup::apply_limits`] follows when
 //!    LXC has done its part, so that `pids.max = 1` does not stop LXC itself.
+//!    [`Cgroup::settle`] ends the preparations. [`Cgroup::delegate`] is for containers with a user namespace.
 //! 4. Other commands start at [`Cgroup::from_record`] and need no discovery: [`Cgroup::pids`],
 //!    [`Cgroup::signal_all`], [`Cgroup::freeze`], [`Cgroup::remove`].
 
@@ -17,6 +18,7 @@
 
 mod apply;
 mod create;
+mod delegate;
 mod devices;
 mod error;
 mod files;

@@ -1,5 +1,7 @@
 //! The life of a real cgroup, in every view this machine can give.
 
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +24,11 @@ in_every_view!(
     a_plan_that_was_not_carried_out_kills_and_removes_nothing_of_others,
     a_failed_create_leaves_nothing,
     procs_fds_take_a_process_in,
+    a_process_is_born_inside,
+    a_delegated_cgroup_belongs_to_its_user,
+    containers_that_share_a_parent_come_and_go_at_once,
+    processes_that_fork_without_end_are_killed,
+    without_a_freezer_all_are_signalled_all_the_same,
 );
 
 fn plan(layout: &CgroupLayout, path: &str) -> CgroupPlan {
@@ -282,6 +289,113 @@ fn procs_fds_take_a_process_in(layout: &CgroupLayout) {
         Mode::Legacy => assert!(cgroup.0.dir_fd().unwrap().is_none() && all == without_v2),
         Mode::Unified | Mode::Hybrid => {
             assert!(cgroup.0.dir_fd().unwrap().is_some() && all == without_v2 + 1)
+        }
+    }
+}
+
+/// clone3(2) with CLONE_INTO_CGROUP takes such a descriptor; writing to a file below it proves the same.
+fn a_process_is_born_inside(layout: &CgroupLayout) {
+    let cgroup = Temporary::new(layout);
+    let Some(dir) = cgroup.0.dir_fd().unwrap() else {
+        return super::testing::absent("v1 has no CLONE_INTO_CGROUP");
+    };
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).unwrap();
+    assert_eq!(link, cgroup.0.record().unified().unwrap().path);
+    let flags = nix::fcntl::fcntl(&dir, nix::fcntl::FcntlArg::F_GETFD).unwrap();
+    assert_eq!(flags, nix::libc::FD_CLOEXEC);
+}
+
+fn a_delegated_cgroup_belongs_to_its_user(layout: &CgroupLayout) {
+    let cgroup = Temporary::new(layout);
+    cgroup
+        .0
+        .delegate(nix::unistd::Uid::from_raw(12345))
+        .unwrap();
+    let owner = |path: &Path| std::fs::metadata(path).unwrap().uid();
+    for member in &cgroup.0.record().members {
+        let want = match member.version {
+            Version::V2 => 12345,
+            Version::V1 => 0,
+        };
+        assert_eq!(owner(&member.path), want);
+        assert_eq!(owner(&member.path.join("cgroup.procs")), want);
+        assert_eq!(owner(member.path.parent().unwrap()), 0);
+    }
+    if let Some(member) = cgroup.0.record().unified() {
+        assert_eq!(
+            owner(&member.path.join("cgroup.kill")),
+            0,
+            "limits and killing stay the runtime's"
+        );
+    }
+}
+
+fn containers_that_share_a_parent_come_and_go_at_once(layout: &CgroupLayout) {
+    let parent = unique();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let parent = &parent;
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let path = format!("/{parent}/pod/c{thread}-{round}");
+                    let cgroup = plan(layout, &path).create().unwrap();
+                    assert!(cgroup.remove(soon()).is_empty());
+                }
+            });
+        }
+    });
+    for hierarchy in layout.hierarchies() {
+        // Whoever made the parents last also saw them empty, or lost the race for it to nobody.
+        let left = hierarchy.mount_point.join(&parent);
+        let _ = std::fs::remove_dir(left.join("pod"));
+        let _ = std::fs::remove_dir(&left);
+        assert!(!left.exists());
+    }
+}
+
+fn processes_that_fork_without_end_are_killed(layout: &CgroupLayout) {
+    let cgroup = Temporary::new(layout);
+    // Each generation ends after starting the next: nobody who lists process ids one by one catches up. It ends by itself
+    // after some seconds, should the test be killed.
+    let script = "relay() { [ $SECONDS -gt 5 ] || (relay &) ; }; read go; while [ $SECONDS -le 5 ]; do (relay &); done";
+    let mut child = Command::new("bash")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    cgroup
+        .0
+        .add(nix::unistd::Pid::from_raw(child.id() as i32))
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(cgroup.0.pids(true).unwrap().len() > 1);
+    cgroup.0.signal_all(Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+    let errors = cgroup.0.remove(soon());
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+fn without_a_freezer_all_are_signalled_all_the_same(layout: &CgroupLayout) {
+    let whole = Temporary::new(layout);
+    let mut record = whole.0.record().clone();
+    record
+        .members
+        .retain(|m| m.version == Version::V1 && m.controllers != ["freezer"]);
+    if record.members.is_empty() {
+        return super::testing::absent("v2 always has a freezer");
+    }
+    let cgroup = Cgroup::from_record(record);
+    assert!(matches!(
+        cgroup.freeze(soon()),
+        Err(Error::NoFreezer { .. })
+    ));
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let mut sleepers = [Sleeper::within(&whole.0), Sleeper::within(&whole.0)];
+        cgroup.signal_all(signal).unwrap();
+        for sleeper in &mut sleepers {
+            assert_eq!(sleeper.killed_by(), Some(signal as i32));
         }
     }
 }

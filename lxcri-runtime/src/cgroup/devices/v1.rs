@@ -5,9 +5,14 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use super::super::error::{Error, Problem};
 use super::super::files;
 use super::{Kind, MKNOD, POINTER, Policy, READ, Rule, WRITE};
+
+const ALLOW: &str = "devices.allow";
+const DENY: &str = "devices.deny";
 
 /// One write to devices.allow or devices.deny.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +31,23 @@ pub(in super::super) fn apply(policy: &Policy, path: &Path) -> Result<(), Error>
         return Ok(());
     }
     for line in lines {
-        files::write(path, line.file, &line.text).map_err(|source| Error::Setting {
-            pointer: match line.index {
-                Some(index) => format!("{POINTER}/{index}"),
-                None => POINTER.to_owned(),
-            },
-            source: Box::new(source),
-        })?;
+        match files::write(path, line.file, &line.text) {
+            Ok(()) => {}
+            // The level above does not have what every container gets, because lxcri runs in a container itself.
+            Err(e)
+                if line.index.is_none()
+                    && line.file == ALLOW
+                    && e.errno() == Some(Errno::EPERM) => {}
+            Err(source) => {
+                return Err(Error::Setting {
+                    pointer: match line.index {
+                        Some(index) => format!("{POINTER}/{index}"),
+                        None => POINTER.to_owned(),
+                    },
+                    source: Box::new(source),
+                });
+            }
+        }
     }
     Ok(())
 }
@@ -44,9 +59,9 @@ pub(in super::super) fn check(policy: &Policy) -> Option<Problem> {
 
 fn lines(policy: &Policy) -> Result<Vec<Line>, Problem> {
     let (reset, exception) = if policy.default_allow {
-        ("devices.allow", "devices.deny")
+        (ALLOW, DENY)
     } else {
-        ("devices.deny", "devices.allow")
+        (DENY, ALLOW)
     };
     let mut lines = vec![Line {
         file: reset,
