@@ -36,6 +36,7 @@ pub(super) fn mount(
     };
     let place = root.make(&mount.destination, leaf, mount.wants_real_directories())?;
     check_procfs(mount, &place)?;
+    check_kind(mount, &place, leaf)?;
     let shown = mount.destination.display();
     let fd = match (&mount.kind, tree) {
         (MountKind::Bind { .. }, Some(tree)) => {
@@ -145,4 +146,20 @@ fn check_procfs(mount: &Mount, place: &Place) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// The kernel would say no more than EINVAL.
+fn check_kind(mount: &Mount, place: &Place, leaf: Leaf) -> Result<(), Error> {
+    let shown = mount.destination.display();
+    let (is, wanted) = match (
+        kernel::is_directory(&kernel::stat(&place.fd, &shown)?),
+        leaf,
+    ) {
+        (true, Leaf::File) => ("a directory", "a file"),
+        (false, Leaf::Directory) => ("not a directory", "a directory"),
+        _ => return Ok(()),
+    };
+    Err(Error::Unusable(format!(
+        "{shown} is {is} in the rootfs, and {wanted} is to be mounted there"
+    )))
 }
