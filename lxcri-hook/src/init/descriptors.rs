@@ -1,25 +1,36 @@
 //! The descriptors that the runtime hands to init: the console, preserved ones, and ones to keep until execve.
 
 use crate::fail::{self, OrDie, die};
-use crate::sys::{self, Fd};
-use hook_tree::Settings;
+use crate::sys::{self, Fd, STDIO};
+use hook_tree::{Settings, sync};
 
 /// The first descriptor after stdio.
-const FIRST: usize = 3;
+const FIRST: usize = STDIO.len();
 
 /// Arranged descriptors: preserved ones from 3 on, everything else above them. All are close-on-exec, so that hooks
 /// get none; the ones that are only kept live until the process executes.
 pub struct Descriptors {
-    /// The slave side of the console.
-    pub console: Option<Fd>,
+    /// The slave side of the console, or what is to be stdin, stdout and stderr.
+    pub stdio: Stdio,
     preserved: usize,
+}
+
+/// What becomes of stdio. LXC's own is never the container's: LXC writes messages to it.
+#[derive(Clone, Copy)]
+pub enum Stdio {
+    /// It stays as it is.
+    Keep,
+    /// The slave side of a console becomes all of it.
+    Console(Fd),
+    /// Each gets a descriptor of its own.
+    Three([Fd; STDIO.len()]),
 }
 
 impl Descriptors {
     /// Moves what came with the runtime's answer to its places, and `guest` out of their way.
     pub fn arrange(guest: &mut Fd, payload: &[u8], received: &mut [Fd]) -> Descriptors {
-        let (has_console, preserved) = match *payload {
-            [console @ (0 | 1), preserved, ..] => (console == 1, usize::from(preserved)),
+        let (kind, preserved) = match *payload {
+            [kind, preserved, ..] => (kind, usize::from(preserved)),
             _ => malformed(),
         };
         // Two rounds: nothing may sit where a preserved descriptor is put before all have left these numbers.
@@ -30,17 +41,20 @@ impl Descriptors {
                 *fd = moved.or_die(fail::SYSTEM, b"fcntl", b"F_DUPFD_CLOEXEC");
             }
         }
-        let mut rest = received.iter();
-        let mut console = None;
-        if has_console {
-            console = rest.next().copied();
-        }
+        let mut rest = received.iter().copied();
+        let mut next = || rest.next().unwrap_or_else(|| malformed());
+        let stdio = match kind {
+            sync::STDIO_KEPT => Stdio::Keep,
+            sync::STDIO_CONSOLE => Stdio::Console(next()),
+            sync::STDIO_THREE => Stdio::Three([next(), next(), next()]),
+            _ => malformed(),
+        };
         for place in 0..preserved {
-            let Some(fd) = rest.next() else { malformed() };
-            sys::duplicate_to(*fd, FIRST + place, true).or_die(fail::SYSTEM, b"dup3", b"");
+            let fd = next();
+            sys::duplicate_to(fd, FIRST + place, true).or_die(fail::SYSTEM, b"dup3", b"");
             fd.close();
         }
-        Descriptors { console, preserved }
+        Descriptors { stdio, preserved }
     }
 
     /// Lets the preserved descriptors, and no other above stdio, through `execve`.

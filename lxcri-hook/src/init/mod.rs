@@ -9,7 +9,7 @@ use crate::fail::{self, OrDie};
 use crate::phase;
 use crate::report::Listener;
 use crate::sync;
-use crate::sys::{self, Buf, Received, open};
+use crate::sys::{self, Buf, Fd, Received, open};
 use crate::tree::Tree;
 use core::ffi::CStr;
 use descriptors::Descriptors;
@@ -24,7 +24,7 @@ pub fn run() -> ! {
     let descriptors = report_to_runtime(&mut guest);
     // Waits until `start` opens the other end.
     match sys::openat(Some(guest.fd), c"syncfifo", open::WRITE | open::NOFOLLOW) {
-        Ok(fifo) => become_program(&guest, &descriptors, Listener::Fifo(fifo).attend()),
+        Ok(fifo) => become_program(&guest, &descriptors, fifo),
         Err(errno) => guest.failed(fail::ACCESS, c"syncfifo", errno),
     }
 }
@@ -44,7 +44,8 @@ fn report_to_runtime(guest: &mut Dir) -> Descriptors {
     Descriptors::arrange(&mut guest.fd, payload, fds.fds())
 }
 
-fn become_program(guest: &Dir, descriptors: &Descriptors, listener: Listener) -> ! {
+fn become_program(guest: &Dir, descriptors: &Descriptors, fifo: Fd) -> ! {
+    let listener = Listener::Fifo(fifo).attend();
     // Neither hooks nor the program see anything there; what is still needed is reached through the descriptor.
     sys::detach(c"/.lxcri").or_die(fail::SYSTEM, b"umount2", b"/.lxcri");
     let init = guest.require(c"init");
@@ -75,12 +76,14 @@ fn become_program(guest: &Dir, descriptors: &Descriptors, listener: Listener) ->
         init.defect(c"seccomp", TreeError::BadSeccomp);
     }
 
-    process::take_session(&settings, descriptors.console);
+    process::take_session(&settings, descriptors.stdio);
     Tree::with(guest, Phase::StartContainer, |tree| {
         phase::run(tree, b"", None, listener)
     });
     process::apply(&settings, filter);
     descriptors.release(&settings);
     sys::reap_strays();
+    // Without it, `start` could not tell a program that was executed from an init that was killed just now.
+    sys::write_pieces(fifo, [b">", b"", b"\n"]).or_die(fail::SYSTEM, b"write", b"syncfifo");
     program::execute(&cmdline, &environ)
 }

@@ -1,9 +1,9 @@
 //! Applies the settings of the container process, in an order in which each is still permitted.
 
-use super::descriptors::malformed;
+use super::descriptors::{Stdio, malformed};
 use crate::errno::Errno;
 use crate::fail::{self, Decimal, OrDie, die, die_of};
-use crate::sys::{self, Buf, Fd, STDIO, open};
+use crate::sys::{self, Buf, STDIO, open};
 use core::ffi::CStr;
 use hook_tree::Settings;
 
@@ -26,19 +26,24 @@ impl<T> Applied<T> for sys::Result<T> {
 }
 
 /// Session and terminal, which the startContainer hooks already belong to.
-pub fn take_session(settings: &Settings, console: Option<Fd>) {
-    if settings.terminal != console.is_some() {
+pub fn take_session(settings: &Settings, stdio: Stdio) {
+    if settings.terminal != matches!(stdio, Stdio::Console(_)) {
         malformed();
     }
     if settings.session || settings.terminal {
         // Fails where LXC has already made one.
         let _ = sys::setsid();
     }
-    if let Some(console) = console {
-        sys::set_controlling_terminal(console).or_die(fail::SETTING, b"ioctl", b"TIOCSCTTY");
-        for number in 0..STDIO.len() {
-            sys::duplicate_to(console, number, false).applied(b"dup3", number as u64);
+    let fds = match stdio {
+        Stdio::Keep => return,
+        Stdio::Console(console) => {
+            sys::set_controlling_terminal(console).or_die(fail::SETTING, b"ioctl", b"TIOCSCTTY");
+            [console; STDIO.len()]
         }
+        Stdio::Three(fds) => fds,
+    };
+    for (number, fd) in fds.iter().enumerate() {
+        sys::duplicate_to(*fd, number, false).applied(b"dup3", number as u64);
     }
 }
 
