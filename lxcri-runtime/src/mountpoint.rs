@@ -5,7 +5,7 @@
 //! gets the exclusive lock is the last one and removes the directory; a removal at any other moment would detach the
 //! mount of a container that still waits for its start.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use hook_tree::names;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open, openat};
+use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -25,8 +25,9 @@ fn name() -> &'static str {
 
 /// The directory with its shared lock.
 pub struct MountPoint {
-    /// Keep it, or give it to init, as long as the directory must stay.
-    pub lock: Flock<File>,
+    /// Keep it, or give it to init, as long as the directory must stay. The lock belongs to the open file and ends when
+    /// the last descriptor of it is closed, wherever that is.
+    pub lock: File,
     /// Whether it had to be made.
     pub made: bool,
 }
@@ -65,17 +66,18 @@ pub fn acquire(rootfs: &Path) -> Result<MountPoint> {
             }
             Err(e) => return Err(anyhow!(e)).with_context(|| format!("open({})", shown())),
         };
-        let lock = match Flock::lock(file, FlockArg::LockSharedNonblock) {
-            Ok(lock) => lock,
+        match file.try_lock_shared() {
+            Ok(()) => {}
             // Somebody is about to remove it.
-            Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => {
+            Err(TryLockError::WouldBlock) => {
                 std::thread::sleep(std::time::Duration::from_millis(1));
                 continue;
             }
-            Err((_, e)) => {
+            Err(TryLockError::Error(e)) => {
                 return Err(anyhow!(e)).with_context(|| format!("flock({}, LOCK_SH)", shown()));
             }
-        };
+        }
+        let lock = file;
         let metadata = lock
             .metadata()
             .with_context(|| format!("fstat({})", shown()))?;
@@ -106,11 +108,11 @@ pub fn release(rootfs: &Path) -> io::Result<bool> {
         Err(Errno::ENOENT | Errno::ELOOP | Errno::ENOTDIR) => return Ok(true),
         Err(e) => return Err(e.into()),
     };
-    let _lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err((_, Errno::EWOULDBLOCK)) => return Ok(false),
-        Err((_, e)) => return Err(e.into()),
-    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
     match unlinkat(root.as_fd(), name(), UnlinkatFlags::RemoveDir) {
         Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EROFS) => Ok(true),
         Err(e) => Err(e.into()),

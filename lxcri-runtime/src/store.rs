@@ -31,6 +31,8 @@ pub struct Record {
     pub mount_point_made: bool,
     /// Whether init is the first process of a pid namespace of its own, whose end ends all others.
     pub own_pid_namespace: bool,
+    /// Device and inode of the launcher. As long as init executes it, the user's program has not been executed.
+    pub launcher: (u64, u64),
     /// The container's init, once it is known.
     pub init: Option<Process>,
     /// The cgroup, made or about to be made.
@@ -226,8 +228,9 @@ impl Container {
     }
 
     fn state_given(&self, busy: bool) -> Result<(State, Option<Record>)> {
-        let record = self.read_record()?;
-        let written: Option<State> = self.read_json(names::STATE)?;
+        // A file that was damaged by a crash of the machine must not keep a container from being deleted.
+        let record = self.read_record().unwrap_or_else(warned);
+        let written: Option<State> = self.read_json(names::STATE).unwrap_or_else(warned);
         let mut state = written.unwrap_or_else(|| State {
             oci_version: crate::OCI_VERSION.to_owned(),
             id: self.id.clone(),
@@ -236,13 +239,18 @@ impl Container {
             bundle: PathBuf::new(),
             annotations: Default::default(),
         });
-        let alive = record
-            .as_ref()
-            .and_then(|r| r.init)
-            .is_some_and(|init| init.is_alive());
+        let init = record.as_ref().and_then(|r| r.init);
+        let alive = init.is_some_and(|init| init.is_alive());
         let real = match state.status {
             Status::Creating if busy => Status::Creating,
-            Status::Created | Status::Running if alive => state.status,
+            Status::Created if alive => match (&record, init) {
+                // Whoever started it was killed before the state could be written.
+                (Some(record), Some(init)) if executes_another(init, record.launcher) => {
+                    Status::Running
+                }
+                _ => Status::Created,
+            },
+            Status::Running if alive => Status::Running,
             _ => Status::Stopped,
         };
         state.status = real;
@@ -284,6 +292,18 @@ pub fn list(root: &Path) -> Result<Vec<String>> {
     }
     ids.sort();
     Ok(ids)
+}
+
+fn warned<T>(error: anyhow::Error) -> Option<T> {
+    log::warn!("{error:#}");
+    None
+}
+
+/// Whether a process executes something else than the file with this device and inode. `false` when that cannot be told.
+fn executes_another(process: Process, file: (u64, u64)) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(format!("/proc/{}/exe", process.pid))
+        .is_ok_and(|m| process.is_alive() && (m.dev(), m.ino()) != file)
 }
 
 fn make_root(root: &Path, shared: bool) -> Result<()> {
@@ -335,6 +355,7 @@ mod tests {
             rootfs: "/b/rootfs".into(),
             mount_point_made: true,
             own_pid_namespace: true,
+            launcher: (0, 0),
             init,
             cgroup: None,
             hooks_log: None,

@@ -23,7 +23,8 @@ pub const MAKE_MOUNT: u8 = b'P';
 /// Runtime to launcher: run the phase. The payload is the path of the mounted root file system, without NUL.
 pub const RUN_PHASE: u8 = b'C';
 /// Runtime to launcher: init may go on. The payload's first byte says what the first descriptors are (`STDIO_…`), its
-/// second byte counts the preserved descriptors, which come next; init keeps further ones until it executes the program.
+/// second byte counts the preserved descriptors, which come next; one more may follow, which init keeps
+/// open until it has detached [`GUEST_MOUNT`](crate::names::GUEST_MOUNT).
 pub const INIT_GO: u8 = b'G';
 /// In [`INIT_GO`]: stdio stays as LXC has left it.
 pub const STDIO_KEPT: u8 = 0;

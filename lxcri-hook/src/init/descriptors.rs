@@ -12,6 +12,8 @@ const FIRST: usize = STDIO.len();
 pub struct Descriptors {
     /// The slave side of the console, or what is to be stdin, stdout and stderr.
     pub stdio: Stdio,
+    /// What holds the mount point /.lxcri in the root file system.
+    holder: Option<Fd>,
     preserved: usize,
 }
 
@@ -54,7 +56,19 @@ impl Descriptors {
             sys::duplicate_to(fd, FIRST + place, true).or_die(fail::SYSTEM, b"dup3", b"");
             fd.close();
         }
-        Descriptors { stdio, preserved }
+        Descriptors {
+            stdio,
+            holder: rest.next(),
+            preserved,
+        }
+    }
+
+    /// Lets go of the mount point, once nothing is mounted there any more. Not left to `execve`, which closes descriptors
+    /// in an order of its own: `start` removes the directory as soon as it hears that the program is executed.
+    pub fn release_mount_point(&self) {
+        if let Some(holder) = self.holder {
+            holder.close();
+        }
     }
 
     /// Lets the preserved descriptors, and no other above stdio, through `execve`.

@@ -48,6 +48,7 @@ fn become_program(guest: &Dir, descriptors: &Descriptors, fifo: Fd) -> ! {
     let listener = Listener::Fifo(fifo).attend();
     // Neither hooks nor the program see anything there; what is still needed is reached through the descriptor.
     sys::detach(c"/.lxcri").or_die(fail::SYSTEM, b"umount2", b"/.lxcri");
+    descriptors.release_mount_point();
     let init = guest.require(c"init");
     let read = |name: &CStr| {
         let mut file = Buf::new();

@@ -4,6 +4,7 @@
 //! poststop hooks run if a hook has run before (runtime-spec, runtime.md, Lifecycle).
 
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -76,7 +77,6 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         request: &request,
         prepared,
         record: None,
-        ran: false,
     };
     match attempt.carry_out(preserved) {
         Ok(created) => Ok(created),
@@ -93,8 +93,6 @@ struct Attempt<'a> {
     request: &'a Request,
     prepared: Prepared,
     record: Option<Record>,
-    /// Whether LXC has been started, so that hooks may have run and poststop hooks are due.
-    ran: bool,
 }
 
 impl Attempt<'_> {
@@ -102,16 +100,20 @@ impl Attempt<'_> {
         let mut state = self.state();
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
+        let launcher =
+            std::fs::metadata(&self.prepared.launcher).context("look at the launcher")?;
         self.write_record(Record {
             created: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             rootfs: self.prepared.rootfs.clone(),
             mount_point_made: mountpoint.made,
             own_pid_namespace: self.prepared.namespaces.pid.is_new(),
+            launcher: (launcher.dev(), launcher.ino()),
             init: None,
             cgroup: Some(plan.record().clone()),
             hooks_log: self.runtime.hooks_log.clone(),
         })?;
         self.container.write_state(&state)?;
+        self.write_files(&state)?;
         let mut cgroup = plan.create().context("make cgroup")?;
         self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
         limits::devices(&self.prepared, &cgroup)?;
@@ -120,14 +122,12 @@ impl Attempt<'_> {
                 .delegate(root.into())
                 .context("delegate the cgroup to the user namespace")?;
         }
-        self.write_files(&state)?;
         let listener = Listener::bind(
             &self.container.file(names::GUEST),
             names::SYNC,
             self.prepared.shared,
         )?;
         let records = Records::of(self.container, self.runtime.hooks_log.as_deref());
-        self.ran = true;
         let mut birth = Birth::begin(
             self.runtime,
             self.container,
@@ -235,10 +235,6 @@ impl Attempt<'_> {
 
     /// Takes back what was made. Poststop hooks run if the container began to exist.
     fn take_back(self, lock: Lock) {
-        if !self.ran {
-            // Nothing has seen the poststop hooks' other half, so they must not run.
-            let _ = std::fs::remove_dir_all(self.container.file(names::HOOKS));
-        }
         let state = self.state();
         for error in destroy::destroy(self.runtime, self.container, state, self.record) {
             log::warn!("{error:#}");

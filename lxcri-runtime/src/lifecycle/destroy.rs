@@ -10,7 +10,7 @@ use hook_model::{Phase, State, Status};
 use nix::sys::signal::Signal;
 
 use super::{Runtime, hooks};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::lxc::tools;
 use crate::mountpoint;
 use crate::records::Records;
@@ -50,7 +50,13 @@ pub fn destroy(
     state.pid = None;
     keep(container.write_state(&state));
     let copy = record.as_ref().and_then(|r| r.hooks_log.as_deref());
-    if let Err(e) = poststop(runtime, container, &state, &Records::of(container, copy)) {
+    // Before the container began to exist, no hook has run to which a poststop hook would be the other half, and the tree
+    // may be unfinished.
+    let begun = record
+        .as_ref()
+        .and_then(|r| r.cgroup.as_ref())
+        .is_some_and(|c| c.state == cgroup::State::Made);
+    if begun && let Err(e) = poststop(runtime, container, &state, &Records::of(container, copy)) {
         keep(Err(e));
     }
     match fs::remove_dir_all(&container.dir) {

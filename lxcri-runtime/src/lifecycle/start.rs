@@ -122,7 +122,7 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
             Err(e) => return Err(anyhow!(e)).context("poll(syncfifo)"),
             Ok(0) => {
                 let (state, _) = container.state_locked()?;
-                if state.status == Status::Stopped {
+                if state.status != Status::Created {
                     break;
                 }
                 continue;
