@@ -8,9 +8,9 @@ use core::ffi::CStr;
 pub enum Setting<'a> {
     /// `cwd=/abs`: working directory.
     Cwd(&'a [u8]),
-    /// `uid=N`.
+    /// `uid=N`, below 4294967295.
     Uid(u32),
-    /// `gid=N`.
+    /// `gid=N`, below 4294967295.
     Gid(u32),
     /// `groups=N,N,…`: the supplementary groups, none when empty.
     Groups(Groups<'a>),
@@ -111,6 +111,11 @@ fn small(text: &[u8], base: u32) -> Option<u32> {
     number(text, base).and_then(|value| u32::try_from(value).ok())
 }
 
+/// A user or group id. The greatest number is none: for setresuid(2) it means "leave it".
+fn id(text: &[u8]) -> Option<u32> {
+    small(text, 10).filter(|id| *id != u32::MAX)
+}
+
 fn rlimit(text: &[u8]) -> Option<Rlimit> {
     let mut parts = text.split(|byte| *byte == b':');
     let resource = small(parts.next()?, 10).filter(|resource| *resource < u64::BITS)?;
@@ -148,8 +153,8 @@ impl<'a> Setting<'a> {
             b"cwd" => filled(value)
                 .filter(|path| path.starts_with(b"/"))
                 .map(Setting::Cwd),
-            b"uid" => small(value, 10).map(Setting::Uid),
-            b"gid" => small(value, 10).map(Setting::Gid),
+            b"uid" => id(value).map(Setting::Uid),
+            b"gid" => id(value).map(Setting::Gid),
             b"groups" => Groups::from_text(value).map(Setting::Groups),
             b"umask" => small(value, 8)
                 .filter(|mask| *mask <= 0o777)
@@ -191,6 +196,7 @@ impl<'a> Setting<'a> {
             Setting::Cwd(_) | Setting::Apparmor(_) | Setting::Selinux(_) => {
                 return Err(TreeError::BadSetting);
             }
+            Setting::Uid(u32::MAX) | Setting::Gid(u32::MAX) => return Err(TreeError::BadSetting),
             Setting::Umask(mask) if mask > 0o777 => return Err(TreeError::BadSetting),
             Setting::Rlimit(limit) if limit.resource >= u64::BITS => {
                 return Err(TreeError::BadSetting);

@@ -1,6 +1,6 @@
 //! Child processes: made like vfork, waited for by pidfd, killed by process group.
 
-use super::{Fd, Pointers, Result, call, exit, signal};
+use super::{Fd, Pointers, Result, call, exit};
 use crate::arch::{self, nr};
 use crate::errno::Errno;
 use core::cell::UnsafeCell;
@@ -151,10 +151,6 @@ fn become_hook(spawn: &Spawn) -> (&'static [u8], Errno) {
         if let Err(error) = super::duplicate_to(fd, number, false) {
             return (b"dup3", error);
         }
-    }
-    // The handlers are the child's own: CLONE_SIGHAND is not set.
-    if let Err(error) = signal::set_default(signal::SIGPIPE) {
-        return (b"rt_sigaction", error);
     }
     (b"execve", super::exec(spawn.path, spawn.argv, spawn.envp))
 }

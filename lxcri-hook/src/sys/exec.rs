@@ -1,6 +1,6 @@
 //! Executing programs and ending the process.
 
-use super::{Buf, Result, call};
+use super::{Buf, Result, call, signal};
 use crate::arch::{self, nr};
 use crate::errno::Errno;
 use core::ffi::CStr;
@@ -29,8 +29,12 @@ impl<'a> Pointers<'a> {
     }
 }
 
-/// Executes a program; returns only when that failed.
+/// Executes a program with default signal dispositions; returns only when that failed.
 pub fn exec(path: &CStr, argv: Pointers, envp: Pointers) -> Errno {
+    // The one disposition that execve would hand on. A child made by clone has dispositions of its own.
+    if let Err(error) = signal::set_default(signal::SIGPIPE) {
+        return error;
+    }
     // SAFETY: the path ends with NUL; both vectors end with NULL and hold strings that outlive the call.
     match unsafe {
         call(
