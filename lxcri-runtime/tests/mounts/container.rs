@@ -11,6 +11,7 @@ use lxcri_runtime::mounts::{
     CgroupView, Engine, Error, Facts, Host, IdMap, IdMaps, MakeError, MountPlan, Sources,
     SuperblockMaker,
 };
+use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4,
     bind, getsockopt, listen, recvmsg, send, setsockopt, socket, sockopt,
@@ -90,6 +91,19 @@ impl Bundle {
         walk(&self.path(below), &mut found);
         let base = format!("{}/", self.dir.path().display());
         found.iter().map(|path| path.replace(&base, "")).collect()
+    }
+}
+
+impl Drop for Bundle {
+    /// Mounts of the test in its own namespace would keep the directory from being removed.
+    fn drop(&mut self) {
+        let base = format!("{}/", self.dir.path().display());
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+        for line in mounts.lines().rev().map(Line::new) {
+            if line.point.starts_with(&base) {
+                let _ = umount2(line.point.as_str(), MntFlags::MNT_DETACH);
+            }
+        }
     }
 }
 
