@@ -8,7 +8,7 @@ use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RD
 use super::error::Error;
 use super::mountinfo;
 use super::options::{Parsed, option_pointer};
-use super::steps::{BindSource, Mount, MountKind, Step};
+use super::steps::{Attributes, BindSource, Mount, MountKind, Step};
 
 /// Where Linux distributions mount cgroups.
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
@@ -146,14 +146,13 @@ impl Request<'_> {
     /// In a cgroup namespace a fresh mount shows the container's part and nothing else. Without one it would show the
     /// whole hierarchy of the host, so the container's own directory is bind-mounted.
     pub(super) fn steps(&self) -> Result<Vec<Step>, Error> {
+        let fresh_unified =
+            self.fstype == "cgroup2" && (self.cgroup_ns || self.view.unified().is_none());
+        if !fresh_unified {
+            self.refuse_options()?;
+        }
         if self.fstype == "cgroup2" {
             return Ok(vec![Step::Mount(self.unified(self.options()))]);
-        }
-        if let Some((at, option)) = self.parsed.data.first() {
-            return Err(Error::refused(
-                option_pointer(self.pointer, *at),
-                format!("{option:?} is not an option of a mount of type cgroup"),
-            ));
         }
         if self.view.hierarchies.is_empty() {
             return Err(Error::refused(
@@ -167,11 +166,21 @@ impl Request<'_> {
         Ok(self.legacy())
     }
 
+    /// Only a fresh mount of version 2 has a superblock that options could be for.
+    fn refuse_options(&self) -> Result<(), Error> {
+        match self.parsed.superblock_options().min() {
+            Some((at, option)) => Err(Error::refused(
+                option_pointer(self.pointer, at),
+                format!("{option:?} is not an option of this cgroup mount"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn options(&self) -> Vec<String> {
         self.parsed
-            .data
-            .iter()
-            .map(|(_, option)| option.clone())
+            .superblock_options()
+            .map(|(_, option)| option.to_owned())
             .collect()
     }
 
@@ -229,12 +238,16 @@ impl Request<'_> {
     }
 
     fn mount(&self, destination: PathBuf, kind: MountKind) -> Mount {
+        let (own, recursive) = match kind {
+            MountKind::Bind { .. } => (self.parsed.own, self.parsed.recursive),
+            MountKind::New { .. } => (self.parsed.flat(), Attributes::default()),
+        };
         Mount {
             pointer: self.pointer.to_owned(),
             destination,
             kind,
-            own: self.parsed.own,
-            recursive: self.parsed.recursive,
+            own,
+            recursive,
             seal: false,
             propagation: self.parsed.propagation,
         }

@@ -7,7 +7,7 @@ use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 
 use super::error::Error;
 use super::facts::IdMaps;
-use super::plan::clean;
+use super::rules::clean;
 use super::steps::{Device, DeviceKind, Step};
 
 /// runtime-spec, config-linux.md, "Default Devices": name, major, minor.

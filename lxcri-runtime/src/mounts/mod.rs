@@ -28,6 +28,7 @@ mod options;
 mod plan;
 mod propagation;
 mod resolve;
+mod rules;
 mod show;
 mod sources;
 mod steps;

@@ -120,12 +120,27 @@ fn flag(kind: DeviceKind) -> SFlag {
 /// Makes a symlink. What is there already stays, or, with `replace`, makes room unless it is a directory.
 pub(super) fn symlink(root: &Root, path: &Path, target: &str, replace: bool) -> Result<(), Error> {
     let (dir, name) = root.make_parent(path)?;
-    match kernel::make_symlink(OsStr::new(target), &dir, name) {
-        Err(error) if error.errno == Errno::EEXIST && replace => {}
-        Err(error) if error.errno == Errno::EEXIST => return Ok(()),
+    let target = OsStr::new(target);
+    match kernel::make_symlink(target, &dir, name) {
+        Err(error) if error.errno == Errno::EEXIST => {}
         other => return Ok(other?),
     }
-    nix::unistd::unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir)
-        .map_err(|errno| CallError::new(format!("unlinkat({})", path.display()), errno))?;
-    Ok(kernel::make_symlink(OsStr::new(target), &dir, name)?)
+    if !replace || points_to(&dir, name, target) {
+        return Ok(());
+    }
+    match nix::unistd::unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir) {
+        // Another container on the same rootfs does the same at the same time.
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(errno) => {
+            return Err(CallError::new(format!("unlinkat({})", path.display()), errno).into());
+        }
+    }
+    match kernel::make_symlink(target, &dir, name) {
+        Err(error) if error.errno == Errno::EEXIST && points_to(&dir, name, target) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn points_to(dir: &OwnedFd, name: &OsStr, target: &OsStr) -> bool {
+    nix::fcntl::readlinkat(dir, name).is_ok_and(|text| text == target)
 }

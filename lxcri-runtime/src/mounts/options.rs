@@ -130,6 +130,23 @@ pub(super) struct Parsed {
     pub(super) copy_up: Option<usize>,
 }
 
+impl Parsed {
+    /// What concerns the superblock, with its place in the list: flags, then what only the file system understands.
+    pub(super) fn superblock_options(&self) -> impl Iterator<Item = (usize, &str)> {
+        let flags = self.flags.iter().map(|(at, flag)| (*at, *flag));
+        flags.chain(self.data.iter().map(|(at, option)| (*at, option.as_str())))
+    }
+
+    /// The attributes of a new mount: nothing is below it, so the recursive ones are its own.
+    pub(super) fn flat(&self) -> Attributes {
+        let (own, below) = (self.own, self.recursive);
+        Attributes {
+            set: (own.set & !below.clear) | below.set,
+            clear: (own.clear & !below.set) | below.clear,
+        }
+    }
+}
+
 /// Reads the options of `/mounts/N`; a later option overrides an earlier one.
 pub(super) fn parse(pointer: &str, options: &[String]) -> Result<Parsed, Error> {
     let mut parsed = Parsed::default();
@@ -272,6 +289,18 @@ mod tests {
             (parsed.recursive.set, parsed.recursive.clear),
             (0, MOUNT_ATTR__ATIME)
         );
+    }
+
+    #[test]
+    fn recursive_attributes_win_on_a_new_mount() {
+        let flat = read(&["ro", "exec", "noatime", "rrw", "rnoexec", "rnosuid"])
+            .unwrap()
+            .flat();
+        assert_eq!(
+            flat.set,
+            MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME
+        );
+        assert_eq!(flat.clear, MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME);
     }
 
     #[test]

@@ -1,33 +1,19 @@
 //! config.json → the ordered steps that make a container's file systems. Pure.
 #![forbid(unsafe_code)]
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use libc::MOUNT_ATTR_RDONLY;
 use oci_spec::runtime::{Mount as SpecMount, Spec};
 
+use super::Identity;
 use super::cgroupfs::{CgroupView, Request};
 use super::devices;
 use super::error::Error;
-use super::facts::{Facts, IdMaps};
+use super::facts::Facts;
 use super::options::{Parsed, option_pointer, parse};
+use super::rules::{check_ids, clean, covered_path, destination, root_propagation};
 use super::steps::{Attributes, BindSource, Mount, MountKind, Propagation, PropagationKind, Step};
-use super::{GUEST_DIRECTORY, Identity};
-
-/// The only files of procfs that may be covered: what lxcfs emulates, and two that runc allows too. Anything else
-/// below /proc could make a security setting that is written there go nowhere (CVE-2019-16884).
-pub(super) const PROC_FILES: &[&str] = &[
-    "/proc/cpuinfo",
-    "/proc/diskstats",
-    "/proc/loadavg",
-    "/proc/meminfo",
-    "/proc/slabinfo",
-    "/proc/stat",
-    "/proc/swaps",
-    "/proc/sys/crypto/fips_enabled",
-    "/proc/sys/kernel/ns_last_pid",
-    "/proc/uptime",
-];
 
 /// File systems whose superblock is shared or virtual: `ro` is said of the mount alone. Any other gets it as well for
 /// the superblock, as mount(2) would, so that a read-only block device can be mounted.
@@ -161,50 +147,6 @@ impl Mount {
     }
 }
 
-/// Makes a path absolute and takes `.` and `..` out by their text, as runc does. What symlinks make of it is decided
-/// beneath the rootfs.
-pub(super) fn clean(path: &Path) -> PathBuf {
-    let mut cleaned = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => cleaned.push(name),
-            Component::ParentDir => {
-                cleaned.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    cleaned
-}
-
-fn covered_path(pointer: &str, path: &str) -> Result<PathBuf, Error> {
-    if !path.starts_with('/') {
-        return Err(Error::refused(pointer, format!("{path:?} is not absolute")));
-    }
-    let path = clean(Path::new(path));
-    if path == Path::new("/") {
-        return Err(Error::refused(pointer, "the root itself cannot be covered"));
-    }
-    Ok(path)
-}
-
-fn root_propagation(text: Option<&str>) -> Result<Option<Propagation>, Error> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let options = [text.to_owned()];
-    match parse("/linux", &options) {
-        Ok(Parsed {
-            propagation: Some(found),
-            ..
-        }) => Ok(Some(found)),
-        _ => Err(Error::refused(
-            "/linux/rootfsPropagation",
-            format!("{text:?} is no propagation"),
-        )),
-    }
-}
-
 struct Planner<'a> {
     facts: &'a Facts,
     label: Option<&'a str>,
@@ -275,18 +217,7 @@ impl Planner<'_> {
         destination: PathBuf,
         parsed: Parsed,
     ) -> Result<Mount, Error> {
-        let unfit = parsed
-            .flags
-            .iter()
-            .map(|(at, flag)| (*at, *flag))
-            .chain(
-                parsed
-                    .data
-                    .iter()
-                    .map(|(at, option)| (*at, option.as_str())),
-            )
-            .min();
-        if let Some((at, option)) = unfit {
+        if let Some((at, option)) = parsed.superblock_options().min() {
             return Err(Error::refused(
                 option_pointer(pointer, at),
                 format!("mount option {option:?} is not supported for a bind mount"),
@@ -337,22 +268,16 @@ impl Planner<'_> {
         let inherit_mode = fstype == "tmpfs" && !has("mode");
         let labelled = has("context");
         let mut options: Vec<String> = parsed
-            .flags
-            .iter()
-            .map(|(_, flag)| (*flag).to_owned())
+            .superblock_options()
+            .map(|(_, option)| option.to_owned())
             .collect();
-        options.extend(parsed.data.into_iter().map(|(_, option)| option));
         if let Some(label) = self.label
             && !labelled
             && !UNLABELLED.contains(&fstype)
         {
             options.push(format!("context={label}"));
         }
-        // Nothing is below a new superblock, so recursive attributes are its own.
-        let mut own = Attributes {
-            set: (parsed.own.set & !parsed.recursive.clear) | parsed.recursive.set,
-            clear: parsed.own.clear | parsed.recursive.clear,
-        };
+        let mut own = parsed.flat();
         let read_only = own.set & MOUNT_ATTR_RDONLY != 0;
         let seal = read_only && fstype == "tmpfs";
         if seal {
@@ -387,60 +312,6 @@ impl Planner<'_> {
             propagation: parsed.propagation,
         })
     }
-}
-
-fn destination(pointer: &str, path: &Path, fstype: &str, is_bind: bool) -> Result<PathBuf, Error> {
-    let refuse = |reason: String| Error::refused(format!("{pointer}/destination"), reason);
-    if path.as_os_str().is_empty() {
-        return Err(refuse("a mount needs a destination".to_owned()));
-    }
-    // The runtime-spec still allows a relative destination, "relative to /".
-    let cleaned = clean(path);
-    if cleaned == Path::new("/") {
-        return Err(refuse(
-            "nothing can be mounted over the root; root.path says what it is".to_owned(),
-        ));
-    }
-    if cleaned.starts_with(GUEST_DIRECTORY) {
-        return Err(refuse(format!("{GUEST_DIRECTORY} belongs to the runtime")));
-    }
-    if cleaned == Path::new("/proc") && !is_bind && fstype != "proc" {
-        return Err(refuse(format!(
-            "type {fstype:?} cannot be mounted on /proc"
-        )));
-    }
-    let in_proc = cleaned.starts_with("/proc") && cleaned != Path::new("/proc");
-    if in_proc && !PROC_FILES.iter().any(|file| cleaned == Path::new(file)) {
-        return Err(refuse(format!(
-            "{} is inside /proc and must not be covered",
-            cleaned.display()
-        )));
-    }
-    Ok(cleaned)
-}
-
-/// The kernel refuses an unmapped id with a bare EINVAL; runc rewrites such options only in `runc spec --rootless`.
-fn check_ids(pointer: &str, parsed: &Parsed, maps: &IdMaps) -> Result<(), Error> {
-    for (at, option) in &parsed.data {
-        let Some((key, value)) = option.split_once('=') else {
-            continue;
-        };
-        let Ok(id) = value.parse::<u32>() else {
-            continue;
-        };
-        let mapped = match key {
-            "uid" => maps.host_uid(id),
-            "gid" => maps.host_gid(id),
-            _ => continue,
-        };
-        if mapped.is_none() {
-            return Err(Error::refused(
-                option_pointer(pointer, *at),
-                format!("{key} {id} has no mapping in the container's user namespace"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

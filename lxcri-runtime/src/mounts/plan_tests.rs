@@ -6,7 +6,7 @@ use std::path::Path;
 use oci_spec::runtime::Spec;
 
 use super::*;
-use crate::mounts::IdMap;
+use crate::mounts::{IdMap, IdMaps};
 
 fn data(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -158,7 +158,7 @@ fn mounts_that_cannot_be_made_are_refused_with_their_pointer() {
         (
             r#"{"destination":"/c","type":"cgroup","options":["ro","memory"]}"#,
             "{}",
-            "/mounts/0/options/1: \"memory\" is not an option of a mount of type cgroup",
+            "/mounts/0/options/1: \"memory\" is not an option of this cgroup mount",
         ),
         (
             r#"{"destination":"/c","type":"cgroup"}"#,

@@ -22,11 +22,13 @@ fn is_unified() -> bool {
     fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap()
 }
 
-/// Names below the host's /sys/fs/cgroup.
+/// Names of hierarchies below the host's /sys/fs/cgroup, and of symlinks to them.
 fn hierarchies() -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir("/sys/fs/cgroup")
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("cgroup.procs").exists())
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
     names

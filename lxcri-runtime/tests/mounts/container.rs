@@ -6,11 +6,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use lxcri_runtime::mounts::{
     CgroupView, Engine, Error, Facts, Host, IdMap, IdMaps, MakeError, MountPlan, Sources,
     SuperblockMaker,
 };
+use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4,
     bind, getsockopt, listen, recvmsg, send, setsockopt, socket, sockopt,
@@ -93,51 +96,38 @@ impl Bundle {
     }
 }
 
+impl Drop for Bundle {
+    /// Mounts of the test in its own namespace would keep the directory from being removed.
+    fn drop(&mut self) {
+        let base = format!("{}/", self.dir.path().display());
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+        for line in mounts.lines().rev().map(Line::new) {
+            if line.point.starts_with(&base) {
+                let _ = umount2(line.point.as_str(), MntFlags::MNT_DETACH);
+            }
+        }
+    }
+}
+
 /// The process inside, standing where lxc.hook.mount runs.
 pub struct Container {
     child: Child,
     channel: OwnedFd,
     pub pid: i32,
     pub bundle: Bundle,
-    pub facts_of: fn(&mut Facts),
     want: String,
 }
 
 impl Container {
     /// `want` is a list for `role::WANT`.
     pub fn start(bundle: Bundle, want: &str) -> Self {
-        let address = bundle.path("sync");
-        let listener = socket(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )
-        .unwrap();
-        let patience = TimeVal::new(PATIENCE.as_secs() as i64, 0);
-        setsockopt(&listener, sockopt::ReceiveTimeout, &patience).unwrap();
-        bind(listener.as_raw_fd(), &UnixAddr::new(&address).unwrap()).unwrap();
-        listen(&listener, Backlog::new(2).unwrap()).unwrap();
-        fs::set_permissions(&address, fs::Permissions::from_mode(0o777)).unwrap();
-        let child = Command::new(std::env::current_exe().unwrap())
-            .env(ROLE, "outer")
-            .env(SOCKET, &address)
-            .env(ROOTFS, bundle.path("rootfs"))
-            .env(WANT, want)
+        let door = Door::open(&bundle);
+        let child = role(&bundle, "outer", want)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let meet = || {
-            let fd = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC).unwrap();
-            let channel = own(fd);
-            setsockopt(&channel, sockopt::ReceiveTimeout, &patience).unwrap();
-            let pid = getsockopt(&channel, sockopt::PeerCredentials)
-                .unwrap()
-                .pid();
-            (channel, pid)
-        };
         if want.split(',').any(|item| item == "user") {
-            let (channel, pid) = meet();
+            let (channel, pid) = door.meet();
             assert_eq!(receive(&channel).0, "map");
             fs::write(
                 format!("/proc/{pid}/uid_map"),
@@ -151,14 +141,34 @@ impl Container {
             .unwrap();
             send(channel.as_raw_fd(), b"mapped", MsgFlags::empty()).unwrap();
         }
-        let (channel, pid) = meet();
+        let (channel, pid) = door.meet();
         assert_eq!(receive(&channel).0, "hook");
         Self {
             child,
             channel,
             pid,
             bundle,
-            facts_of: |_| {},
+            want: want.to_owned(),
+        }
+    }
+
+    /// The same with LXC itself, whose mount hook is the process inside; `command` starts it.
+    pub fn start_lxc(bundle: Bundle, want: &str, command: &mut Command) -> Self {
+        let door = Door::open(&bundle);
+        let child = command.stdin(Stdio::null()).spawn().unwrap();
+        let (channel, hook) = door.meet();
+        assert_eq!(receive(&channel).0, "hook");
+        let status = fs::read_to_string(format!("/proc/{hook}/status")).unwrap();
+        let parent = status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:"))
+            .unwrap();
+        let pid = parent.trim().parse().unwrap();
+        Self {
+            child,
+            channel,
+            pid,
+            bundle,
             want: want.to_owned(),
         }
     }
@@ -208,7 +218,6 @@ impl Container {
                 gids: map(MAPPED_GID),
             });
         }
-        (self.facts_of)(&mut facts);
         let plan = MountPlan::new(&spec, &facts)?;
         let sources = Sources::open(
             &plan,
@@ -269,6 +278,17 @@ impl Container {
     }
 }
 
+impl Container {
+    /// Waits for the process that was started, a bounded time.
+    pub fn wait(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not end");
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 impl Drop for Container {
     fn drop(&mut self) {
         // Its child inside dies with it, and the namespaces with that one.
@@ -308,6 +328,55 @@ impl Line {
     pub fn has(&self, option: &str) -> bool {
         self.options.split(',').any(|item| item == option)
     }
+}
+
+/// A process of this binary that plays `name`.
+pub fn role(bundle: &Bundle, name: &str, want: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .env(ROLE, name)
+        .env(SOCKET, bundle.path("sync"))
+        .env(ROOTFS, bundle.path("rootfs"))
+        .env(WANT, want);
+    command
+}
+
+/// Where processes inside report.
+struct Door {
+    listener: OwnedFd,
+}
+
+impl Door {
+    fn open(bundle: &Bundle) -> Self {
+        let address = bundle.path("sync");
+        let listener = socket(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )
+        .unwrap();
+        patient(&listener);
+        bind(listener.as_raw_fd(), &UnixAddr::new(&address).unwrap()).unwrap();
+        listen(&listener, Backlog::new(2).unwrap()).unwrap();
+        fs::set_permissions(&address, fs::Permissions::from_mode(0o777)).unwrap();
+        Self { listener }
+    }
+
+    /// The next to report, with its pid.
+    fn meet(&self) -> (OwnedFd, i32) {
+        let channel = own(accept4(self.listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC).unwrap());
+        patient(&channel);
+        let pid = getsockopt(&channel, sockopt::PeerCredentials)
+            .unwrap()
+            .pid();
+        (channel, pid)
+    }
+}
+
+fn patient(socket: &OwnedFd) {
+    let patience = TimeVal::new(PATIENCE.as_secs() as i64, 0);
+    setsockopt(socket, sockopt::ReceiveTimeout, &patience).unwrap();
 }
 
 struct Maker {

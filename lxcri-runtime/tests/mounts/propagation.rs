@@ -105,9 +105,13 @@ fn private_hears_nothing() {
             .iter()
             .any(|line| line.point == "/v/later")
     );
-    // Without the r the mounts below still hear the host.
+    // Without the r the mounts below still hear the host; the host never hears them, not even before the pivot.
     let mut container = Container::start(bundle(), "");
-    container.up(&volume(r#""rbind","private""#)).unwrap();
+    let mut engine = container.make(&volume(r#""rbind","private""#)).unwrap();
+    let below = container.bundle.path("rootfs/v/sub").display().to_string();
+    assert_eq!(container.mount_at(&below).propagation, ["master"]);
+    container.pivot();
+    engine.finish().unwrap();
     assert_eq!(container.mount_at("/v").propagation, [""; 0]);
     assert_eq!(container.mount_at("/v/sub").propagation, ["master"]);
 }

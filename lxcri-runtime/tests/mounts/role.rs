@@ -20,7 +20,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 use nix::unistd::{Gid, Uid, chdir, fchdir, pivot_root, setresgid, setresuid};
 
-/// `outer` makes the namespaces, `inner` lives in them.
+/// `outer` makes the namespaces, `inner` lives in them; `hook` is run by LXC in its own.
 pub const ROLE: &str = "LXCRI_TEST_ROLE";
 pub const SOCKET: &str = "LXCRI_TEST_SOCKET";
 pub const ROOTFS: &str = "LXCRI_TEST_ROOTFS";
@@ -39,6 +39,7 @@ pub fn is_wanted() -> bool {
 pub fn main() -> ExitCode {
     let outcome = match std::env::var(ROLE).as_deref() {
         Ok("outer") => outer(),
+        Ok("hook") => hook(),
         _ => inner(),
     };
     match outcome {
@@ -127,6 +128,15 @@ fn inner() -> Outcome<()> {
             )
         })
         .transpose()?;
+    serve(&rootfs, lxc_dev.as_ref())
+}
+
+/// LXC has done its part already; what remains is the launcher's.
+fn hook() -> Outcome<()> {
+    serve("", None)
+}
+
+fn serve(rootfs: &str, lxc_dev: Option<&OwnedFd>) -> Outcome<()> {
     let channel = dial()?;
     send(channel.as_raw_fd(), b"hook", MsgFlags::empty())?;
     loop {
@@ -135,6 +145,9 @@ fn inner() -> Outcome<()> {
         };
         let words: Vec<&str> = request.split('\0').collect();
         let (verb, arguments) = words.split_first().ok_or("empty request")?;
+        if *verb == "done" {
+            return reply(&channel, "=", None);
+        }
         if *verb == "make" {
             let options: Vec<String> = arguments[3..]
                 .iter()
@@ -147,7 +160,7 @@ fn inner() -> Outcome<()> {
             }
             continue;
         }
-        let text = match answer(verb, arguments, &rootfs, lxc_dev.as_ref()) {
+        let text = match answer(verb, arguments, rootfs, lxc_dev) {
             Ok(text) => format!("={text}"),
             Err(error) => format!("!{error}"),
         };
