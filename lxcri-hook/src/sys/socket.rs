@@ -110,7 +110,9 @@ pub fn send(socket: Fd, kind: u8, payload: &[u8], fd: Option<Fd>) -> Result<()> 
         kind: SCM_RIGHTS,
         fds,
     };
-    let parts = [Part::of(&[kind]), Part::of(payload)];
+    // A variable: a temporary would be gone before the call.
+    let kind = [kind];
+    let parts = [Part::of(&kind), Part::of(payload)];
     let message = Message {
         name: 0,
         name_len: 0,
