@@ -25,6 +25,8 @@ const DIRECTORIES: [&str; 6] = [
     "/sbin",
     "/bin",
 ];
+/// Where LXC keeps its lock files when it runs as root.
+const LOCKS: &str = "/run/lxc/lock";
 /// Name of LXC's log in a container's directory.
 const LOG: &str = "lxc.log";
 /// Name of the empty directory that hides the cgroup file systems from LXC.
@@ -166,6 +168,14 @@ pub fn destroy(container: &Container, root: &Path) -> Result<()> {
         bail!("lxc-destroy: {status}: {}", messages(container));
     }
     Ok(())
+}
+
+/// Removes the lock file that LXC makes for each container and never removes.
+pub fn remove_lock(container: &Container, root: &Path) {
+    // liblxc joins the path of the containers to its own without looking at the slashes.
+    let directory = Path::new(LOCKS).join(root.strip_prefix("/").unwrap_or(root));
+    // It is missing where LXC was built with another run-time directory, and shared with LXC's own containers.
+    let _ = fs::remove_file(directory.join(format!(".{}", container.id)));
 }
 
 /// What LXC wrote into its log, on one line.
