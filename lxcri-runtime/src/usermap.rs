@@ -28,7 +28,7 @@ pub fn of_namespace(path: &Path) -> Result<IdMaps> {
     let mut child = command
         .spawn()
         .with_context(|| format!("enter user namespace {}", path.display()))?;
-    // The child cannot end before its output has been read, because the pipe is read only afterwards.
+    // If the child has ended already, /proc keeps what is asked here until it is waited for.
     let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", child.id()));
     let maps = (read("uid_map"), read("gid_map"));
     let mut rest = Vec::new();
