@@ -28,6 +28,8 @@ pub struct Runtime {
     /// Which one it is.
     pub kind: Kind,
     view: Option<Arc<OwnedFd>>,
+    /// The cgroup layout that its commands see.
+    pub layout: Layout,
 }
 
 impl Runtime {
@@ -75,20 +77,16 @@ impl Runtime {
             ),
             _ => None,
         };
+        let layout = match (&view, wanted) {
+            (Some(_), Some(layout)) => layout,
+            _ => Layout::of_host(),
+        };
         Ok(Runtime {
             program,
             kind,
             view,
+            layout,
         })
-    }
-
-    /// A runtime without a view of its own.
-    pub fn of(program: PathBuf, kind: Kind) -> Self {
-        Runtime {
-            program,
-            kind,
-            view: None,
-        }
     }
 
     /// Whether it is this project's.
