@@ -1,0 +1,173 @@
+//! The file `environ`: the environment, and the timeout that it carries.
+
+use crate::{Sink, Strings, TreeError, encode_string, names};
+use core::ffi::CStr;
+
+/// A parsed `environ`.
+#[derive(Clone, Copy, Debug)]
+pub struct Environ<'a> {
+    entries: Strings<'a>,
+    timeout: Option<u64>,
+}
+
+impl<'a> Environ<'a> {
+    /// Parses the `environ` of a hook and checks every entry.
+    ///
+    /// # Errors
+    /// [`TreeError::Unterminated`], [`TreeError::NoEquals`], [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
+    pub fn parse_hook(buffer: &'a [u8]) -> Result<Self, TreeError> {
+        let mut environ = Environ::parse_program(buffer)?;
+        for entry in environ.entries {
+            let Some(value) = value_of(entry, names::TIMEOUT_VARIABLE) else {
+                continue;
+            };
+            if environ.timeout.is_some() {
+                return Err(TreeError::TimeoutTwice);
+            }
+            environ.timeout = Some(seconds(value).ok_or(TreeError::BadTimeout)?);
+        }
+        Ok(environ)
+    }
+
+    /// Parses the `environ` of init, in which `OCI_HOOK_TIMEOUT` means nothing.
+    ///
+    /// # Errors
+    /// [`TreeError::Unterminated`] or [`TreeError::NoEquals`].
+    pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
+        let entries = Strings::parse(buffer)?;
+        match entries
+            .clone()
+            .all(|entry| entry.to_bytes().contains(&b'='))
+        {
+            true => Ok(Environ {
+                entries,
+                timeout: None,
+            }),
+            false => Err(TreeError::NoEquals),
+        }
+    }
+
+    /// The entries in the order of the file.
+    pub fn entries(&self) -> Strings<'a> {
+        self.entries
+    }
+
+    /// The timeout in seconds, at least 1.
+    pub fn timeout(&self) -> Option<u64> {
+        self.timeout
+    }
+
+    /// The value of the first entry with this name, as `getenv` finds it.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.entries.clone().find_map(|entry| value_of(entry, name))
+    }
+}
+
+fn value_of<'a>(entry: &'a CStr, name: &str) -> Option<&'a [u8]> {
+    entry
+        .to_bytes()
+        .strip_prefix(name.as_bytes())?
+        .strip_prefix(b"=")
+}
+
+/// A positive decimal integer that fits the signed 64-bit range, as the spec's `timeout` does.
+fn seconds(text: &[u8]) -> Option<u64> {
+    crate::settings::number(text, 10).filter(|seconds| (1..=i64::MAX as u64).contains(seconds))
+}
+
+/// Writes the `environ` of a hook: its entries, and `OCI_HOOK_TIMEOUT` when a timeout is set.
+///
+/// `OCI_HOOK_TIMEOUT` belongs to the format. An entry of that name is left out, so that a hook's own environment can
+/// neither set a deadline nor contradict the one that is set.
+///
+/// # Errors
+/// [`TreeError::NoEquals`], [`TreeError::InnerNul`], or [`TreeError::BadTimeout`] for a timeout outside 1..=i64::MAX;
+/// what was written until then is no valid file.
+pub fn encode_environ<E: AsRef<[u8]>>(
+    entries: impl IntoIterator<Item = E>,
+    timeout: Option<u64>,
+    sink: Sink,
+) -> Result<(), TreeError> {
+    for entry in entries {
+        let entry = entry.as_ref();
+        let name = entry.split(|byte| *byte == b'=').next().unwrap_or_default();
+        if name.len() == entry.len() {
+            return Err(TreeError::NoEquals);
+        }
+        if name != names::TIMEOUT_VARIABLE.as_bytes() {
+            encode_string(entry, sink)?;
+        }
+    }
+    if let Some(timeout) = timeout {
+        if !(1..=i64::MAX as u64).contains(&timeout) {
+            return Err(TreeError::BadTimeout);
+        }
+        sink(names::TIMEOUT_VARIABLE.as_bytes());
+        sink(b"=");
+        crate::decimal(timeout, sink);
+        sink(b"\0");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_exact() {
+        let environ = Environ::parse_hook(b"A=1\0B=\0=x\0A=2\0").unwrap();
+        assert!(environ.entries().eq([c"A=1", c"B=", c"=x", c"A=2"]));
+        assert_eq!(environ.timeout(), None);
+        assert_eq!(environ.get("A"), Some(&b"1"[..]));
+        assert_eq!(environ.get("AB"), None);
+        assert_eq!(Environ::parse_hook(b"").unwrap().entries().count(), 0);
+    }
+
+    #[test]
+    fn timeout_is_a_positive_integer() {
+        let timeout = |text: &[u8]| Environ::parse_hook(text).map(|environ| environ.timeout());
+        assert_eq!(timeout(b"OCI_HOOK_TIMEOUT=5\0"), Ok(Some(5)));
+        assert_eq!(
+            timeout(b"OCI_HOOK_TIMEOUT=9223372036854775807\0"),
+            Ok(Some(i64::MAX as u64))
+        );
+        assert_eq!(timeout(b"OCI_HOOK_TIMEOUTS=x\0"), Ok(None));
+        let bad: [&[u8]; 8] = [
+            b"OCI_HOOK_TIMEOUT=\0",
+            b"OCI_HOOK_TIMEOUT=0\0",
+            b"OCI_HOOK_TIMEOUT=-1\0",
+            b"OCI_HOOK_TIMEOUT=+1\0",
+            b"OCI_HOOK_TIMEOUT= 1\0",
+            b"OCI_HOOK_TIMEOUT=1.5\0",
+            b"OCI_HOOK_TIMEOUT=9223372036854775808\0",
+            b"OCI_HOOK_TIMEOUT=99999999999999999999999\0",
+        ];
+        for text in bad {
+            assert_eq!(timeout(text), Err(TreeError::BadTimeout), "{text:?}");
+        }
+        assert_eq!(
+            timeout(b"OCI_HOOK_TIMEOUT=1\0OCI_HOOK_TIMEOUT=1\0"),
+            Err(TreeError::TimeoutTwice)
+        );
+        assert_eq!(
+            Environ::parse_program(b"OCI_HOOK_TIMEOUT=x\0")
+                .unwrap()
+                .timeout(),
+            None
+        );
+    }
+
+    #[test]
+    fn defects_are_told_apart() {
+        assert_eq!(
+            Environ::parse_hook(b"A=1").unwrap_err(),
+            TreeError::Unterminated
+        );
+        assert_eq!(
+            Environ::parse_hook(b"A\0").unwrap_err(),
+            TreeError::NoEquals
+        );
+        assert_eq!(Environ::parse_hook(b"\0").unwrap_err(), TreeError::NoEquals);
+    }
+}

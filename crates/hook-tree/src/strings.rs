@@ -1,0 +1,86 @@
+//! Rows of NUL-ended strings, as in `/proc/PID/cmdline`.
+
+use crate::{Sink, TreeError};
+use core::ffi::CStr;
+
+/// Iterator over the NUL-ended strings of a buffer. The buffer is known to be empty or to end with NUL.
+#[derive(Clone, Copy, Debug)]
+pub struct Strings<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Strings<'a> {
+    /// Takes a buffer of any number of strings.
+    ///
+    /// # Errors
+    /// [`TreeError::Unterminated`] when the last string is not ended by NUL.
+    pub fn parse(buffer: &'a [u8]) -> Result<Self, TreeError> {
+        match buffer.last() {
+            None | Some(0) => Ok(Strings { rest: buffer }),
+            Some(_) => Err(TreeError::Unterminated),
+        }
+    }
+
+    /// Takes a buffer that holds exactly one string, for example the file `cwd`.
+    ///
+    /// # Errors
+    /// [`TreeError::Unterminated`] without a NUL at the end, [`TreeError::ExtraString`] with a NUL before it.
+    pub fn single(buffer: &'a [u8]) -> Result<&'a CStr, TreeError> {
+        let mut strings = Strings::parse(buffer)?;
+        let only = strings.next().ok_or(TreeError::Unterminated)?;
+        if strings.next().is_some() {
+            Err(TreeError::ExtraString)
+        } else {
+            Ok(only)
+        }
+    }
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a CStr;
+
+    fn next(&mut self) -> Option<&'a CStr> {
+        let string = CStr::from_bytes_until_nul(self.rest).ok()?;
+        self.rest = self
+            .rest
+            .get(string.to_bytes_with_nul().len()..)
+            .unwrap_or_default();
+        Some(string)
+    }
+}
+
+/// Writes one string and the NUL that ends it.
+///
+/// # Errors
+/// [`TreeError::InnerNul`] when the string holds a NUL; nothing is written then.
+pub fn encode_string(string: &[u8], sink: Sink) -> Result<(), TreeError> {
+    if string.contains(&0) {
+        return Err(TreeError::InnerNul);
+    }
+    sink(string);
+    sink(b"\0");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_split_at_nul() {
+        assert_eq!(Strings::parse(b"").unwrap().count(), 0);
+        assert!(Strings::parse(b"\0a\0\0").unwrap().eq([c"", c"a", c""]));
+        assert_eq!(
+            Strings::parse(b"a\0b").unwrap_err(),
+            TreeError::Unterminated
+        );
+    }
+
+    #[test]
+    fn single_takes_one_string() {
+        assert_eq!(Strings::single(b"/x\0"), Ok(c"/x"));
+        assert_eq!(Strings::single(b""), Err(TreeError::Unterminated));
+        assert_eq!(Strings::single(b"/x"), Err(TreeError::Unterminated));
+        assert_eq!(Strings::single(b"/x\0\0"), Err(TreeError::ExtraString));
+    }
+}

@@ -1,0 +1,68 @@
+//! Entry of the program, its argument vectors, and the panic handler.
+
+use crate::{fail, report, sys};
+use core::ffi::{CStr, c_char};
+
+/// What the kernel put on the stack: arguments and environment.
+pub struct Start {
+    argc: usize,
+    argv: *const *const c_char,
+}
+
+impl Start {
+    /// The argument with this number, from argv\[0\] on.
+    pub fn arg(&self, index: usize) -> Option<&'static CStr> {
+        if index >= self.argc {
+            return None;
+        }
+        // SAFETY: `argv` holds `argc` pointers to strings that live as long as the process; `index` is below `argc`.
+        Some(unsafe { CStr::from_ptr(*self.argv.add(index)) })
+    }
+
+    /// The value of the first environment entry with this name.
+    pub fn env(&self, name: &str) -> Option<&'static CStr> {
+        let mut place = self.argc + 1;
+        loop {
+            // SAFETY: the environment follows the NULL after `argv` and itself ends with NULL, where the loop stops.
+            let entry = unsafe { *self.argv.add(place) };
+            if entry.is_null() {
+                return None;
+            }
+            // SAFETY: a pointer before the NULL points to a string that lives as long as the process.
+            let bytes = unsafe { CStr::from_ptr(entry) }.to_bytes_with_nul();
+            let value = bytes
+                .strip_prefix(name.as_bytes())
+                .and_then(|rest| rest.strip_prefix(b"="));
+            if let Some(value) = value {
+                return CStr::from_bytes_until_nul(value).ok();
+            }
+            place += 1;
+        }
+    }
+}
+
+/// Called by `_start` with the initial stack pointer.
+///
+/// # Safety
+/// `stack` is what the kernel passed at `execve`.
+pub unsafe extern "C" fn entry(stack: *const usize) -> ! {
+    // SAFETY: the first word on the initial stack is argc, argv follows (System V ABI, both architectures).
+    let start = unsafe {
+        Start {
+            argc: *stack,
+            argv: stack.add(1).cast(),
+        }
+    };
+    crate::run(&start);
+    sys::exit(0)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    report::tell(b"internal error");
+    sys::exit(fail::INTERNAL)
+}
+
+/// Referenced by the precompiled `core`, never called: the workspace aborts on panic.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}

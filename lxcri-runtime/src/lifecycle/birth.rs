@@ -1,0 +1,325 @@
+//! The time between `lxc-start` and a container that waits for its start: who reports when, and what is done then.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use hook_tree::sync as kind;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Runtime;
+use super::create::Terminals;
+use crate::cgroup::Cgroup;
+use crate::console::{self, Terminal};
+use crate::limits;
+use crate::lxc::tools::{self, Lxc};
+use crate::mountpoint::MountPoint;
+use crate::mounts::{Engine, Host, MakeError, Sources, SuperblockMaker};
+use crate::prepare::Prepared;
+use crate::process::{self, Process};
+use crate::records::Records;
+use crate::spec::Namespace;
+use crate::store::Container;
+use crate::sync::{Listener, PATIENCE, Peer};
+
+/// How often it is looked whether LXC still makes progress.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A container that LXC is making. Dropping it ends `lxc-start`, and with it an init that has not reported.
+pub struct Birth<'a> {
+    container: &'a Container,
+    listener: Listener,
+    lxc: Child,
+    sources: Option<Sources>,
+    mount_hook: Option<Peer>,
+    engine: Option<Engine>,
+    init: Option<Peer>,
+}
+
+impl<'a> Birth<'a> {
+    /// Opens what the container needs of the host and starts LXC in the container's cgroup.
+    pub fn begin(
+        runtime: &Runtime,
+        container: &'a Container,
+        prepared: &Prepared,
+        cgroup: &Cgroup,
+        listener: Listener,
+    ) -> Result<Self> {
+        let host = Host {
+            bundle: &prepared.bundle,
+            own_cgroups: &prepared.own_cgroups(cgroup),
+            guest: &container.file(hook_tree::names::GUEST),
+            launcher: &prepared.launcher,
+        };
+        let sources = Sources::open(&prepared.mounts, &host)?;
+        let cgroup_namespace = match &prepared.namespaces.cgroup {
+            Namespace::Path(path) => {
+                Some(tools::open_namespace(path).context("/linux/namespaces")?)
+            }
+            _ => None,
+        };
+        let birth = tools::Birth {
+            procs: cgroup.procs_fds(false).context("enter cgroup")?,
+            cgroup_namespace,
+        };
+        if let (false, Some(owner)) = (prepared.terminal, prepared.owner) {
+            console::give_stdio(owner);
+        }
+        let lxc = Lxc::find()?.start(container, &runtime.root, birth)?;
+        Ok(Birth {
+            container,
+            listener,
+            lxc,
+            sources: Some(sources),
+            mount_hook: None,
+            engine: None,
+            init: None,
+        })
+    }
+
+    /// Waits for the launcher in the mount hook and returns init, which is its parent.
+    pub fn mount_hook(&mut self) -> Result<Process> {
+        let peer = self.accept()?;
+        let init = process::stat(peer.pid)
+            .map(|s| s.parent)
+            .context("the launcher ended before its time")?;
+        // Where a user namespace needs it, others may connect to the socket; only LXC's own child is believed.
+        let monitor = self.lxc.id() as i32;
+        let ancestors =
+            std::iter::successors(process::stat(init), |s| process::stat(s.parent)).take(4);
+        if !ancestors.map(|s| s.parent).any(|pid| pid == monitor) {
+            bail!(
+                "process {} at the sync socket does not belong to the container",
+                peer.pid
+            );
+        }
+        peer.expect(kind::MOUNT_READY, Instant::now() + PATIENCE)?;
+        self.mount_hook = Some(peer);
+        Process::of(init).context("init ended before its time")
+    }
+
+    /// Makes the mounts and, where the process gets one, the terminal.
+    pub fn make_mounts(
+        &mut self,
+        init: Process,
+        prepared: &mut Prepared,
+    ) -> Result<Option<Terminal>> {
+        let peer = self
+            .mount_hook
+            .as_ref()
+            .context("no launcher in the mount hook")?;
+        let path = format!("/proc/{}/ns/mnt", init.pid);
+        let namespace: OwnedFd = File::open(&path)
+            .with_context(|| format!("open {path}"))?
+            .into();
+        let sources = self.sources.take().context("no sources")?;
+        let mut engine = Engine::new(
+            prepared.mounts.clone(),
+            sources,
+            namespace,
+            prepared.rootfs.clone(),
+            true,
+        );
+        engine.make_mounts(&mut Maker(peer))?;
+        let terminal = match prepared.terminal {
+            true => {
+                let pty = engine.open_pty().context("/process/terminal")?;
+                Some(Terminal::new(
+                    pty.master,
+                    pty.slave,
+                    prepared.console_size,
+                    prepared.owner,
+                )?)
+            }
+            false => None,
+        };
+        limits::namespaced(init, prepared)?;
+        self.engine = Some(engine);
+        Ok(terminal)
+    }
+
+    /// Lets the launcher run the createContainer hooks and go away.
+    pub fn create_container_hooks(&mut self, rootfs: &Path, records: &Records) -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let peer = self
+            .mount_hook
+            .take()
+            .context("no launcher in the mount hook")?;
+        peer.send(kind::RUN_PHASE, rootfs.as_os_str().as_bytes(), &[])?;
+        loop {
+            // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
+            match peer.receive(None)? {
+                Some(packet) if packet.kind == kind::RECORD_PIECE => {
+                    records.add_piece(&packet.payload)
+                }
+                Some(packet) if packet.kind == kind::PHASE_DONE => return Ok(()),
+                Some(packet) if packet.kind == kind::PHASE_FAILED => {
+                    bail!("{}", String::from_utf8_lossy(&packet.payload).trim_end())
+                }
+                Some(packet) => bail!(
+                    "the launcher sent {:?} instead of a record",
+                    packet.kind as char
+                ),
+                None => bail!("the launcher ended while it ran the createContainer hooks"),
+            }
+        }
+    }
+
+    /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
+    pub fn init_reported(&mut self, init: Process) -> Result<()> {
+        let peer = self.accept()?;
+        if peer.pid != init.pid {
+            bail!("process {} at the sync socket is not init", peer.pid);
+        }
+        peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
+        self.engine.take().context("no mounts")?.finish()?;
+        self.init = Some(peer);
+        // All that is left of LXC's work is to wait for the container's end, and that is the engine's.
+        self.end_monitor()
+    }
+
+    /// Lets init wait for its start, with everything that it needs until then.
+    pub fn release_init(
+        &self,
+        terminal: Option<Terminal>,
+        preserved: &[OwnedFd],
+        mountpoint: &MountPoint,
+    ) -> Result<()> {
+        let peer = self.init.as_ref().context("init has not reported")?;
+        // Not inherited through LXC, which writes messages of its own to stderr.
+        let (stdio, mut fds) = match &terminal {
+            Some(terminal) => (kind::STDIO_CONSOLE, vec![terminal.slave.as_raw_fd()]),
+            None => (kind::STDIO_THREE, vec![0, 1, 2]),
+        };
+        fds.extend(preserved.iter().map(|fd| fd.as_raw_fd()));
+        fds.push(mountpoint.lock.as_raw_fd());
+        let payload = [stdio, u8::try_from(preserved.len()).unwrap_or(u8::MAX)];
+        peer.send(kind::INIT_GO, &payload, &fds)
+    }
+
+    /// Accepts a launcher, as long as LXC makes progress.
+    fn accept(&mut self) -> Result<Peer> {
+        let pid = self.lxc.id() as i32;
+        let monitor = crate::sys::pidfd_open(pid).with_context(|| format!("pidfd_open({pid})"))?;
+        let end = Instant::now() + PATIENCE;
+        let mut zombies = 0;
+        loop {
+            let mut fds = [
+                PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
+                PollFd::new(monitor.as_fd(), PollFlags::POLLIN),
+            ];
+            let timeout = PollTimeout::from(LOOK.as_millis() as u16);
+            match poll(&mut fds, timeout) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                Err(e) => return Err(anyhow!(e)).context("poll(sync socket)"),
+                Ok(_) => {}
+            }
+            if fds[0].any().unwrap_or(false) {
+                return self.listener.accept();
+            }
+            // LXC may wait for ever for a child that has failed in its set-up, so its end alone is not enough.
+            zombies = if has_only_zombies(pid) {
+                zombies + 1
+            } else {
+                0
+            };
+            if fds[1].any().unwrap_or(false) || zombies > 1 {
+                bail!("lxc-start failed: {}", tools::messages(self.container));
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "lxc-start made no container within {} s: {}",
+                    PATIENCE.as_secs(),
+                    tools::messages(self.container)
+                );
+            }
+        }
+    }
+
+    fn end_monitor(&mut self) -> Result<()> {
+        self.lxc.kill().context("end lxc-start")?;
+        self.lxc.wait().map(drop).context("wait for lxc-start")
+    }
+}
+
+impl Drop for Birth<'_> {
+    fn drop(&mut self) {
+        // Fails only if it has been waited for.
+        let _ = self.end_monitor();
+    }
+}
+
+/// Whether a process has children and all of them have ended without being waited for.
+fn has_only_zombies(pid: i32) -> bool {
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<i32> = text
+        .split_ascii_whitespace()
+        .filter_map(|c| c.parse().ok())
+        .collect();
+    !children.is_empty()
+        && children
+            .iter()
+            .all(|&c| process::stat(c).is_none_or(|s| s.state == 'Z'))
+}
+
+/// Gives the master of the terminal to whoever serves it. Returns it if that is this program.
+pub fn hand_over(terminal: Option<&Terminal>, terminals: &Terminals) -> Result<Option<OwnedFd>> {
+    match (terminal, terminals) {
+        (None, _) | (Some(_), Terminals::None) => Ok(None),
+        (Some(terminal), Terminals::Socket(path)) => {
+            console::send_master(path, &terminal.master).map(|()| None)
+        }
+        (Some(terminal), Terminals::Own) => terminal
+            .master
+            .try_clone()
+            .map(Some)
+            .context("dup the master of the terminal"),
+    }
+}
+
+/// Has the launcher make superblocks in the container's namespaces.
+struct Maker<'a>(&'a Peer);
+
+impl SuperblockMaker for Maker<'_> {
+    fn make(
+        &mut self,
+        fstype: &str,
+        source: Option<&str>,
+        options: &[String],
+        attrs: u64,
+    ) -> Result<OwnedFd, MakeError> {
+        let mut payload = Vec::new();
+        let source = source.map(|s| format!("source={s}"));
+        let attrs = attrs.to_string();
+        let strings = std::iter::once(fstype)
+            .chain(source.as_deref())
+            .chain(options.iter().map(String::as_str));
+        for string in strings.chain(["", &attrs]) {
+            payload.extend_from_slice(string.as_bytes());
+            payload.push(0);
+        }
+        let failed = |e: anyhow::Error| MakeError(format!("{e:#}"));
+        self.0
+            .send(kind::MAKE_MOUNT, &payload, &[])
+            .map_err(failed)?;
+        let answer = self
+            .0
+            .receive(Some(Instant::now() + PATIENCE))
+            .map_err(failed)?;
+        match answer {
+            Some(packet) if packet.kind == kind::MOUNT_FD => packet
+                .fd
+                .ok_or_else(|| MakeError("the launcher sent no descriptor".to_owned())),
+            Some(packet) if packet.kind == kind::MOUNT_ERROR => Err(MakeError(
+                String::from_utf8_lossy(&packet.payload)
+                    .trim_end()
+                    .to_owned(),
+            )),
+            _ => Err(MakeError("the launcher ended before its time".to_owned())),
+        }
+    }
+}

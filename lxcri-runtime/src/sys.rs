@@ -1,0 +1,233 @@
+//! System calls for which nix has no wrapper, and what runs between fork and exec.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// pidfd_open(2).
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two integers and returns a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
+/// pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: BorrowedFd, signal: i32) -> io::Result<()> {
+    // SAFETY: the null siginfo asks the kernel for the default one; no memory is passed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0, 0) })
+        .map(drop)
+}
+
+/// Sets close-on-exec on every descriptor from `first` on: close_range(2) with CLOSE_RANGE_CLOEXEC.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: only flags change; no descriptor is closed, so no owner is surprised.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    })
+    .map(drop)
+}
+
+/// Whether a descriptor of this number is open.
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: fcntl with F_GETFD changes nothing.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// Gives every signal its default disposition and empties the mask, as a program expects that was started afresh.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no code of ours. KILL, STOP and the two that glibc keeps for itself are refused,
+        // which is of no importance.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set lives on this stack and is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut empty = std::mem::zeroed();
+        libc::sigemptyset(&mut empty);
+        libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
+    }
+}
+
+/// What the child that becomes lxc-start or lxc-destroy does between fork and exec.
+pub struct ChildSetup<'a> {
+    /// `cgroup.procs` files, open for writing, of the cgroups that it enters.
+    pub procs: &'a [RawFd],
+    /// A cgroup namespace to join.
+    pub cgroup_namespace: Option<RawFd>,
+    /// An empty directory that covers `target` in a mount namespace of its own.
+    pub cover: &'a CStr,
+    /// Where the cgroup file systems are mounted.
+    pub target: &'a CStr,
+    /// Whether the child dies when the thread dies that forked it.
+    pub die_with_parent: bool,
+}
+
+impl ChildSetup<'_> {
+    /// Runs the steps. Async-signal-safe: raw system calls only, no allocation.
+    ///
+    /// Only the mount at `target` is made private, so that what is mounted over it stays in this namespace, while the
+    /// other mounts keep their propagation: shared mounts of a container stay peers of the host's.
+    pub fn apply(&self) -> io::Result<()> {
+        let null = std::ptr::null::<libc::c_char>();
+        if self.die_with_parent {
+            // SAFETY: integers only.
+            check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into())?;
+        }
+        for &fd in self.procs {
+            // SAFETY: one byte of a static string is read.
+            check(unsafe { libc::write(fd, c"0".as_ptr().cast(), 1) } as libc::c_long)?;
+        }
+        if let Some(fd) = self.cgroup_namespace {
+            // SAFETY: integers only.
+            check(unsafe { libc::setns(fd, libc::CLONE_NEWCGROUP) }.into())?;
+        }
+        // SAFETY: integers only.
+        check(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())?;
+        // SAFETY: the strings are NUL-ended and outlive the calls; null is allowed where the kernel ignores the argument.
+        unsafe {
+            let private = libc::mount(
+                null,
+                self.target.as_ptr(),
+                null,
+                libc::MS_PRIVATE,
+                std::ptr::null(),
+            );
+            if private < 0 {
+                let error = io::Error::last_os_error();
+                // Not a mount point, or no such directory: there are no cgroups to hide.
+                return match error.raw_os_error() {
+                    Some(libc::EINVAL | libc::ENOENT) => Ok(()),
+                    _ => Err(error),
+                };
+            }
+            check(
+                libc::mount(
+                    self.cover.as_ptr(),
+                    self.target.as_ptr(),
+                    null,
+                    libc::MS_BIND,
+                    std::ptr::null(),
+                )
+                .into(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds the steps to a command.
+pub fn on_fork(command: &mut std::process::Command, setup: OwnedChildSetup) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: `apply` is async-signal-safe, and what it borrows is owned by the closure.
+    unsafe {
+        command.pre_exec(move || {
+            let raw: [RawFd; MAX_PROCS] =
+                std::array::from_fn(|i| setup.procs.get(i).map_or(-1, |fd| fd.as_raw_fd()));
+            ChildSetup {
+                procs: &raw[..setup.procs.len().min(MAX_PROCS)],
+                cgroup_namespace: setup.cgroup_namespace.as_ref().map(|fd| fd.as_raw_fd()),
+                cover: &setup.cover,
+                target: CGROUP_ROOT,
+                die_with_parent: setup.die_with_parent,
+            }
+            .apply()
+        })
+    };
+}
+
+/// Where cgroup file systems are mounted on every distribution that LXC supports.
+pub const CGROUP_ROOT: &CStr = c"/sys/fs/cgroup";
+
+/// More hierarchies than any kernel has controllers.
+pub const MAX_PROCS: usize = 64;
+
+/// What [`ChildSetup`] borrows.
+pub struct OwnedChildSetup {
+    /// See [`ChildSetup::procs`].
+    pub procs: Vec<OwnedFd>,
+    /// See [`ChildSetup::cgroup_namespace`].
+    pub cgroup_namespace: Option<OwnedFd>,
+    /// See [`ChildSetup::cover`].
+    pub cover: std::ffi::CString,
+    /// See [`ChildSetup::die_with_parent`].
+    pub die_with_parent: bool,
+}
+
+/// prlimit(2): sets the limits of another process and returns the old ones.
+pub fn prlimit(pid: i32, resource: u32, new: Option<(u64, u64)>) -> io::Result<(u64, u64)> {
+    let new = new.map(|(soft, hard)| libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    });
+    let mut old = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let pointer = new
+        .as_ref()
+        .map_or(std::ptr::null(), |limit| limit as *const _);
+    // SAFETY: both pointers are to live structures of the type that the kernel expects, or null.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            resource,
+            pointer,
+            &mut old as *mut _,
+        )
+    })?;
+    Ok((old.rlim_cur, old.rlim_max))
+}
+
+/// Sets the size of a terminal: ioctl TIOCSWINSZ.
+pub fn set_window_size(fd: BorrowedFd, rows: u16, columns: u16) -> io::Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the ioctl reads one structure.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSWINSZ, &size) }.into()).map(drop)
+}
+
+/// The size of a terminal in rows and columns: ioctl TIOCGWINSZ.
+pub fn window_size(fd: BorrowedFd) -> io::Result<(u16, u16)> {
+    // SAFETY: all-zero is a valid winsize, and the ioctl fills it.
+    unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        check(libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size).into())?;
+        Ok((size.ws_row, size.ws_col))
+    }
+}
+
+/// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.
+pub fn received(fd: RawFd) -> OwnedFd {
+    // SAFETY: the callers pass numbers that are open and that nothing else in this process owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Has the child of a command enter a user namespace between fork and exec.
+pub fn join_user_namespace_on_fork(command: &mut std::process::Command, namespace: RawFd) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: setns(2) alone, which is async-signal-safe; the caller keeps the descriptor open until the spawn is done.
+    unsafe {
+        command
+            .pre_exec(move || check(libc::setns(namespace, libc::CLONE_NEWUSER).into()).map(drop));
+    }
+}
