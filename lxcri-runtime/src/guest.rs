@@ -13,10 +13,14 @@ use nix::sys::stat::Mode;
 use crate::process_settings::InitFiles;
 use crate::store::Container;
 
-/// Writes the directory. Its files can be read by whoever may enter the directory above, which is root, or in a
+/// Makes the directory, in which the sync socket is bound.
+pub fn make(container: &Container) -> Result<()> {
+    mkdir(&container.file(names::GUEST))
+}
+
+/// Writes the files of the directory. They can be read by whoever may enter the directory above, which is root, or in a
 /// container with a user namespace its root.
 pub fn write(container: &Container, files: &InitFiles, hooks: &HookSet) -> Result<()> {
-    mkdir(&container.file(names::GUEST))?;
     let init = container.guest(names::INIT);
     mkdir(&init)?;
     file(&init.join(names::CMDLINE), &files.cmdline)?;

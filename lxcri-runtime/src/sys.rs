@@ -1,6 +1,5 @@
 //! System calls for which nix has no wrapper, and what runs between fork and exec.
 
-use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -61,111 +60,6 @@ pub fn reset_signals() {
         libc::sigemptyset(&mut empty);
         libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
     }
-}
-
-/// What the child that becomes lxc-start or lxc-destroy does between fork and exec.
-pub struct ChildSetup<'a> {
-    /// `cgroup.procs` files, open for writing, of the cgroups that it enters.
-    pub procs: &'a [RawFd],
-    /// A cgroup namespace to join.
-    pub cgroup_namespace: Option<RawFd>,
-    /// An empty directory that covers `target` in a mount namespace of its own.
-    pub cover: &'a CStr,
-    /// Where the cgroup file systems are mounted.
-    pub target: &'a CStr,
-    /// Whether the child dies when the thread dies that forked it.
-    pub die_with_parent: bool,
-}
-
-impl ChildSetup<'_> {
-    /// Runs the steps. Async-signal-safe: raw system calls only, no allocation.
-    ///
-    /// Only the mount at `target` is made private, so that what is mounted over it stays in this namespace, while the
-    /// other mounts keep their propagation: shared mounts of a container stay peers of the host's.
-    pub fn apply(&self) -> io::Result<()> {
-        let null = std::ptr::null::<libc::c_char>();
-        if self.die_with_parent {
-            // SAFETY: integers only.
-            check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into())?;
-        }
-        for &fd in self.procs {
-            // SAFETY: one byte of a static string is read.
-            check(unsafe { libc::write(fd, c"0".as_ptr().cast(), 1) } as libc::c_long)?;
-        }
-        if let Some(fd) = self.cgroup_namespace {
-            // SAFETY: integers only.
-            check(unsafe { libc::setns(fd, libc::CLONE_NEWCGROUP) }.into())?;
-        }
-        // SAFETY: integers only.
-        check(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())?;
-        // SAFETY: the strings are NUL-ended and outlive the calls; null is allowed where the kernel ignores the argument.
-        unsafe {
-            let private = libc::mount(
-                null,
-                self.target.as_ptr(),
-                null,
-                libc::MS_PRIVATE,
-                std::ptr::null(),
-            );
-            if private < 0 {
-                let error = io::Error::last_os_error();
-                // Not a mount point, or no such directory: there are no cgroups to hide.
-                return match error.raw_os_error() {
-                    Some(libc::EINVAL | libc::ENOENT) => Ok(()),
-                    _ => Err(error),
-                };
-            }
-            check(
-                libc::mount(
-                    self.cover.as_ptr(),
-                    self.target.as_ptr(),
-                    null,
-                    libc::MS_BIND,
-                    std::ptr::null(),
-                )
-                .into(),
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// Adds the steps to a command.
-pub fn on_fork(command: &mut std::process::Command, setup: OwnedChildSetup) {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: `apply` is async-signal-safe, and what it borrows is owned by the closure.
-    unsafe {
-        command.pre_exec(move || {
-            let raw: [RawFd; MAX_PROCS] =
-                std::array::from_fn(|i| setup.procs.get(i).map_or(-1, |fd| fd.as_raw_fd()));
-            ChildSetup {
-                procs: &raw[..setup.procs.len().min(MAX_PROCS)],
-                cgroup_namespace: setup.cgroup_namespace.as_ref().map(|fd| fd.as_raw_fd()),
-                cover: &setup.cover,
-                target: CGROUP_ROOT,
-                die_with_parent: setup.die_with_parent,
-            }
-            .apply()
-        })
-    };
-}
-
-/// Where cgroup file systems are mounted on every distribution that LXC supports.
-pub const CGROUP_ROOT: &CStr = c"/sys/fs/cgroup";
-
-/// More hierarchies than any kernel has controllers.
-pub const MAX_PROCS: usize = 64;
-
-/// What [`ChildSetup`] borrows.
-pub struct OwnedChildSetup {
-    /// See [`ChildSetup::procs`].
-    pub procs: Vec<OwnedFd>,
-    /// See [`ChildSetup::cgroup_namespace`].
-    pub cgroup_namespace: Option<OwnedFd>,
-    /// See [`ChildSetup::cover`].
-    pub cover: std::ffi::CString,
-    /// See [`ChildSetup::die_with_parent`].
-    pub die_with_parent: bool,
 }
 
 /// prlimit(2): sets the limits of another process and returns the old ones.

@@ -325,7 +325,7 @@ fn a_limit_below_what_is_in_use_is_refused_when_asked_to_check(layout: &CgroupLa
     }
     let cgroup = Temporary::new(layout);
     // It has its memory charged to the cgroup because it comes into being inside.
-    let fds = cgroup.0.procs_fds(false).unwrap();
+    let fds = cgroup.0.entrance_fds(false).unwrap();
     let member = cgroup.0.record().members.iter().position(|m| {
         m.controllers.iter().any(|c| c == "memory") || layout.mode() == Mode::Unified
     });

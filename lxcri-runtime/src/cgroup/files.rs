@@ -11,6 +11,8 @@ use super::error::Error;
 
 /// The name of the file that lists processes and takes new ones.
 pub(super) const PROCS: &str = "cgroup.procs";
+/// Moves single threads in a v1 hierarchy.
+pub(super) const TASKS: &str = "tasks";
 
 fn errno(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::error::Error;
 use super::files;
-use super::record::{CgroupRecord, State};
+use super::record::{CgroupRecord, State, Version};
 use super::systemd::Placeholder;
 use super::tree;
 
@@ -49,19 +49,25 @@ impl Cgroup {
         &self.record
     }
 
-    /// `cgroup.procs` of each hierarchy, v2 first, open for writing and close-on-exec. A process that writes "0" to each
-    /// of them enters the container's cgroup. With `born_inside` the v2 hierarchy is left out: the process comes into
+    /// What a process writes "0" to in each hierarchy, v2 first, to enter the container's cgroup; open for writing and
+    /// close-on-exec. It must have one thread only: in v1 the file is `tasks`, because a thread that moves itself alone need
+    /// not wait until no process of the machine forks, which takes milliseconds (`cgroup_procs_write_start` in the kernel). With `born_inside` the v2 hierarchy is left out: the process comes into
     /// being there, through [`Cgroup::dir_fd`].
     ///
     /// # Errors
     /// When a file cannot be opened.
-    pub fn procs_fds(&self, born_inside: bool) -> Result<Vec<OwnedFd>, Error> {
+    pub fn entrance_fds(&self, born_inside: bool) -> Result<Vec<OwnedFd>, Error> {
         self.record
             .members
             .iter()
             .filter(|m| !(born_inside && Some(*m) == self.record.unified()))
             .map(|m| {
-                let path = m.path.join(files::PROCS);
+                let name = if m.version == Version::V1 {
+                    files::TASKS
+                } else {
+                    files::PROCS
+                };
+                let path = m.path.join(name);
                 open(
                     &path,
                     OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW,

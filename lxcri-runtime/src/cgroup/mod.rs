@@ -8,7 +8,7 @@
 //! 2. [`CgroupPlan::record`] is written to disk, then [`CgroupPlan::create`] makes the directories, and
 //!    [`Cgroup::record`] replaces what was written: from then on the processes inside are this container's.
 //! 3. [`Cgroup::apply_devices`] may run before anybody is inside (no moment without rules), the child enters through
-//!    [`Cgroup::procs_fds`] or is born inside through [`Cgroup::dir_fd`], and [`Cgroup::apply_limits`] follows when
+//!    [`Cgroup::entrance_fds`] or is born inside through [`Cgroup::dir_fd`], and [`Cgroup::apply_limits`] follows when
 //!    LXC has done its part, so that `pids.max = 1` does not stop LXC itself.
 //!    [`Cgroup::settle`] ends the preparations. [`Cgroup::delegate`] is for containers with a user namespace.
 //! 4. Other commands start at [`Cgroup::from_record`] and need no discovery: [`Cgroup::pids`],

@@ -23,7 +23,7 @@ in_every_view!(
     remove_names_who_is_still_there,
     a_plan_that_was_not_carried_out_kills_and_removes_nothing_of_others,
     a_failed_create_leaves_nothing,
-    procs_fds_take_a_process_in,
+    entrance_fds_take_a_process_in,
     a_process_is_born_inside,
     a_delegated_cgroup_belongs_to_its_user,
     containers_that_share_a_parent_come_and_go_at_once,
@@ -259,11 +259,11 @@ fn a_failed_create_leaves_nothing(layout: &CgroupLayout) {
     assert!(last.path.exists());
 }
 
-fn procs_fds_take_a_process_in(layout: &CgroupLayout) {
+fn entrance_fds_take_a_process_in(layout: &CgroupLayout) {
     let cgroup = Temporary::new(layout);
     for (fd, member) in cgroup
         .0
-        .procs_fds(false)
+        .entrance_fds(false)
         .unwrap()
         .into_iter()
         .zip(&cgroup.0.record().members)
@@ -283,8 +283,8 @@ fn procs_fds_take_a_process_in(layout: &CgroupLayout) {
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text.matches(&name).count(), 1, "{text}");
     }
-    let all = cgroup.0.procs_fds(false).unwrap().len();
-    let without_v2 = cgroup.0.procs_fds(true).unwrap().len();
+    let all = cgroup.0.entrance_fds(false).unwrap().len();
+    let without_v2 = cgroup.0.entrance_fds(true).unwrap().len();
     match layout.mode() {
         Mode::Legacy => assert!(cgroup.0.dir_fd().unwrap().is_none() && all == without_v2),
         Mode::Unified | Mode::Hybrid => {

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,7 +14,7 @@ use super::create::Terminals;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::limits;
-use crate::lxc::tools::{self, Lxc};
+use crate::lxc::tools::{self, Lxc, Monitor};
 use crate::mountpoint::MountPoint;
 use crate::mounts::{Engine, Host, MakeError, Sources, SuperblockMaker};
 use crate::prepare::Prepared;
@@ -32,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Birth<'a> {
     container: &'a Container,
     listener: Listener,
-    lxc: Child,
+    lxc: Monitor,
     sources: Option<Sources>,
     mount_hook: Option<Peer>,
     engine: Option<Engine>,
@@ -40,7 +39,7 @@ pub struct Birth<'a> {
 }
 
 impl<'a> Birth<'a> {
-    /// Opens what the container needs of the host and starts LXC in the container's cgroup.
+    /// Starts LXC in the container's cgroup.
     pub fn begin(
         runtime: &Runtime,
         container: &'a Container,
@@ -48,13 +47,6 @@ impl<'a> Birth<'a> {
         cgroup: &Cgroup,
         listener: Listener,
     ) -> Result<Self> {
-        let host = Host {
-            bundle: &prepared.bundle,
-            own_cgroups: &prepared.own_cgroups(cgroup),
-            guest: &container.file(hook_tree::names::GUEST),
-            launcher: &prepared.launcher,
-        };
-        let sources = Sources::open(&prepared.mounts, &host)?;
         let cgroup_namespace = match &prepared.namespaces.cgroup {
             Namespace::Path(path) => {
                 Some(tools::open_namespace(path).context("/linux/namespaces")?)
@@ -62,22 +54,35 @@ impl<'a> Birth<'a> {
             _ => None,
         };
         let birth = tools::Birth {
-            procs: cgroup.procs_fds(false).context("enter cgroup")?,
+            cgroup: cgroup.dir_fd().context("enter cgroup")?,
+            tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
             cgroup_namespace,
         };
-        if let (false, Some(owner)) = (prepared.terminal, prepared.owner) {
-            console::give_stdio(owner);
-        }
-        let lxc = Lxc::find()?.start(container, &runtime.root, birth)?;
+        let lxc = Lxc::find()?.start(container, &runtime.root, &birth)?;
         Ok(Birth {
             container,
             listener,
             lxc,
-            sources: Some(sources),
+            sources: None,
             mount_hook: None,
             engine: None,
             init: None,
         })
+    }
+
+    /// While LXC starts: opens what the container needs of the host, which the runtime's mount namespace still shows.
+    pub fn open_sources(&mut self, prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
+        let host = Host {
+            bundle: &prepared.bundle,
+            own_cgroups: &prepared.own_cgroups(cgroup),
+            guest: &self.container.file(hook_tree::names::GUEST),
+            launcher: &prepared.launcher,
+        };
+        self.sources = Some(Sources::open(&prepared.mounts, &host)?);
+        if let (false, Some(owner)) = (prepared.terminal, prepared.owner) {
+            console::give_stdio(owner);
+        }
+        Ok(())
     }
 
     /// Waits for the launcher in the mount hook and returns init, which is its parent.
@@ -87,7 +92,7 @@ impl<'a> Birth<'a> {
             .map(|s| s.parent)
             .context("the launcher ended before its time")?;
         // Where a user namespace needs it, others may connect to the socket; only LXC's own child is believed.
-        let monitor = self.lxc.id() as i32;
+        let monitor = self.lxc.pid;
         let ancestors =
             std::iter::successors(process::stat(init), |s| process::stat(s.parent)).take(4);
         if !ancestors.map(|s| s.parent).any(|pid| pid == monitor) {
@@ -178,7 +183,7 @@ impl<'a> Birth<'a> {
         self.engine.take().context("no mounts")?.finish()?;
         self.init = Some(peer);
         // All that is left of LXC's work is to wait for the container's end, and that is the engine's.
-        self.end_monitor()
+        self.lxc.end()
     }
 
     /// Lets init wait for its start, with everything that it needs until then.
@@ -202,14 +207,13 @@ impl<'a> Birth<'a> {
 
     /// Accepts a launcher, as long as LXC makes progress.
     fn accept(&mut self) -> Result<Peer> {
-        let pid = self.lxc.id() as i32;
-        let monitor = crate::sys::pidfd_open(pid).with_context(|| format!("pidfd_open({pid})"))?;
+        let pid = self.lxc.pid;
         let end = Instant::now() + PATIENCE;
         let mut zombies = 0;
         loop {
             let mut fds = [
                 PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
-                PollFd::new(monitor.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.lxc.as_fd(), PollFlags::POLLIN),
             ];
             let timeout = PollTimeout::from(LOOK.as_millis() as u16);
             match poll(&mut fds, timeout) {
@@ -237,18 +241,6 @@ impl<'a> Birth<'a> {
                 );
             }
         }
-    }
-
-    fn end_monitor(&mut self) -> Result<()> {
-        self.lxc.kill().context("end lxc-start")?;
-        self.lxc.wait().map(drop).context("wait for lxc-start")
-    }
-}
-
-impl Drop for Birth<'_> {
-    fn drop(&mut self) {
-        // Fails only if it has been waited for.
-        let _ = self.end_monitor();
     }
 }
 

@@ -113,7 +113,7 @@ impl Attempt<'_> {
             hooks_log: self.runtime.hooks_log.clone(),
         })?;
         self.container.write_state(&state)?;
-        self.write_files(&state)?;
+        self.write_first_files(&state)?;
         let mut cgroup = plan.create().context("make cgroup")?;
         self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
         limits::devices(&self.prepared, &cgroup)?;
@@ -136,6 +136,9 @@ impl Attempt<'_> {
             listener,
         )?;
         cgroup.settle();
+        // While LXC starts.
+        self.write_other_files(&state)?;
+        birth.open_sources(&self.prepared, &cgroup)?;
         let init = birth.mount_hook()?;
         state.pid = Some(init.pid);
         self.update_record(|record| record.init = Some(init))?;
@@ -192,16 +195,12 @@ impl Attempt<'_> {
         self.write_record(record)
     }
 
-    fn write_files(&self, state: &State) -> Result<()> {
+    /// What LXC reads, and the hooks: a container that exists has its poststop hooks.
+    fn write_first_files(&self, state: &State) -> Result<()> {
         let Prepared {
-            hooks,
-            lxc_config,
-            config_json,
-            init_files,
-            ..
+            hooks, lxc_config, ..
         } = &self.prepared;
         let container = self.container;
-        container.replace(&container.file(names::OCI_CONFIG), config_json, 0o600)?;
         container.replace(
             &container.file(names::LXC_CONFIG),
             lxc_config.as_bytes(),
@@ -220,15 +219,22 @@ impl Attempt<'_> {
             process_env: None,
             cwd: &cwd,
         };
-        let phases = Phase::ALL.map(|p| {
-            if p == Phase::StartContainer {
-                None
-            } else {
-                Some(p)
-            }
-        });
+        let phases = Phase::ALL.map(|p| (p != Phase::StartContainer).then_some(p));
         let phases: Vec<Phase> = phases.into_iter().flatten().collect();
         tree::write(&container.file(names::HOOKS), hooks, &phases, &options)?;
+        guest::make(container)
+    }
+
+    /// What is read after the rendezvous, or by people.
+    fn write_other_files(&self, state: &State) -> Result<()> {
+        let Prepared {
+            hooks,
+            config_json,
+            init_files,
+            ..
+        } = &self.prepared;
+        let container = self.container;
+        container.replace(&container.file(names::OCI_CONFIG), config_json, 0o600)?;
         guest::write(container, init_files, hooks)?;
         guest::write_state(container, state, None)
     }

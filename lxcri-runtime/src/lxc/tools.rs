@@ -1,16 +1,20 @@
 //! Runs lxc-start and lxc-destroy: without cgroups of their own, without an inherited environment.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::sys;
 
 use crate::store::Container;
-use crate::sys;
 
 /// Where distributions put programs; the caller's PATH is not asked.
 const DIRECTORIES: [&str; 6] = [
@@ -34,10 +38,20 @@ pub struct Lxc {
 
 /// What a container's processes are born with.
 pub struct Birth {
-    /// Files of the cgroups to enter.
-    pub procs: Vec<OwnedFd>,
+    /// The v2 cgroup to be born in.
+    pub cgroup: Option<OwnedFd>,
+    /// Files of the v1 cgroups to enter.
+    pub tasks: Vec<OwnedFd>,
     /// A cgroup namespace to join.
     pub cgroup_namespace: Option<OwnedFd>,
+}
+
+/// A running `lxc-start`, which is the container's monitor until it is ended. Dropping it ends it.
+pub struct Monitor {
+    /// Its pid.
+    pub pid: i32,
+    pidfd: OwnedFd,
+    ended: bool,
 }
 
 impl Lxc {
@@ -53,25 +67,83 @@ impl Lxc {
     }
 
     /// Starts `lxc-start` in the foreground, as a child that dies with this process.
-    pub fn start(&self, container: &Container, root: &Path, birth: Birth) -> Result<Child> {
-        let mut command = command(&self.start, container, root)?;
+    pub fn start(&self, container: &Container, root: &Path, birth: &Birth) -> Result<Monitor> {
+        let string = |text: &OsStr| {
+            CString::new(text.as_bytes()).with_context(|| format!("argument {text:?}"))
+        };
         // What LXC has to say is read from its log and becomes part of our error.
-        command
-            .args(["-F", "-q", "-o"])
-            .arg(container.file(LOG))
-            .args(["-l", "ERROR"]);
-        sys::on_fork(
-            &mut command,
-            sys::OwnedChildSetup {
-                procs: birth.procs,
-                cgroup_namespace: birth.cgroup_namespace,
-                cover: cover(container)?,
-                die_with_parent: true,
-            },
-        );
-        command
-            .spawn()
-            .with_context(|| format!("execute {}", self.start.display()))
+        let log = container.file(LOG);
+        let words: [&OsStr; 11] = [
+            "lxc-start".as_ref(),
+            "-F".as_ref(),
+            "-P".as_ref(),
+            root.as_ref(),
+            "-n".as_ref(),
+            container.id.as_ref(),
+            "-q".as_ref(),
+            "-o".as_ref(),
+            log.as_ref(),
+            "-l".as_ref(),
+            "ERROR".as_ref(),
+        ];
+        let arguments = words.into_iter().map(string).collect::<Result<Vec<_>>>()?;
+        let null = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .context("open /dev/null")?;
+        let spawned = sys::spawn(&sys::Spawn {
+            program: &string(self.start.as_os_str())?,
+            arguments: &arguments,
+            environment: &[string(format!("PATH={}", DIRECTORIES.join(":")).as_ref())?],
+            cgroup: birth.cgroup.as_ref().map(|fd| fd.as_fd()),
+            tasks: &birth.tasks,
+            cgroup_namespace: birth.cgroup_namespace.as_ref().map(|fd| fd.as_fd()),
+            cover: &cover(container)?,
+            null: null.as_fd(),
+        })
+        .map_err(|(step, error)| {
+            anyhow!(error).context(format!("start {}: {step}", self.start.display()))
+        })?;
+        Ok(Monitor {
+            pid: spawned.pid,
+            pidfd: spawned.pidfd,
+            ended: false,
+        })
+    }
+}
+
+impl Monitor {
+    /// Ends it and waits for its end.
+    pub fn end(&mut self) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL)
+            .context("end lxc-start")?;
+        loop {
+            match waitpid(Pid::from_raw(self.pid), None) {
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(anyhow!(e)).context("wait for lxc-start"),
+                Ok(_) => break,
+            }
+        }
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if let Err(e) = self.end() {
+            log::warn!("{e:#}");
+        }
     }
 }
 
