@@ -13,11 +13,11 @@ INSTALL = install
 .PHONY: build install uninstall demo test test-matrix bench lint help clean deps
 
 build: ## build the release binaries (the default)
-	$(CARGO) build --workspace --release
+	$(CARGO) build --workspace --exclude lxcri-tests --release
 
 # Built only if missing, so that root can install without a toolchain.
 $(BIN) $(LAUNCHER):
-	$(CARGO) build --workspace --release
+	$(CARGO) build --workspace --exclude lxcri-tests --release
 
 install: $(BIN) $(LAUNCHER) ## install to $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lxcri
@@ -55,7 +55,8 @@ test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (a
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
 
 bench: build ## measure lxcri against lxc-start, runc and crun (as root)
-	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) scripts/bench.sh
+	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench
+	LXCRI_TEST_RUNTIME=$(BIN) $(RELEASE)/lxcri-bench
 
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --all --check
