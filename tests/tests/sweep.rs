@@ -109,7 +109,7 @@ fn kill_after(
     if outcome.timed_out {
         return Err("the command hangs".into());
     }
-    truth(&container, verb)?;
+    settled_truth(&container, verb)?;
     let force = container.delete_force();
     let unknown = force.stderr.contains("does not exist");
     if !force.ok() && !unknown {
@@ -129,7 +129,19 @@ fn kill_after(
     Ok(())
 }
 
-/// Whether the state is true. Nothing that is half done may be called created or running.
+/// Whether the state is true, at the latest when everything has come to rest: what the killed command had set in motion
+/// may go on for a moment.
+fn settled_truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
+    truth(container, verb).or_else(|problem| {
+        if problem.contains("still running") {
+            return Err(problem);
+        }
+        sleep(Duration::from_millis(300));
+        truth(container, verb)
+    })
+}
+
+/// Whether the state is true now. Nothing that is half done may be called created or running.
 fn truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
     let outcome = container.verb("state").run();
     if outcome.timed_out {
