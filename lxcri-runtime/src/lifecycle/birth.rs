@@ -13,7 +13,6 @@ use super::Runtime;
 use super::create::Terminals;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
-use crate::limits;
 use crate::lxc::tools::{self, Lxc, Monitor};
 use crate::mountpoint::MountPoint;
 use crate::mounts::{Engine, Host, MakeError, Sources, SuperblockMaker};
@@ -107,11 +106,7 @@ impl<'a> Birth<'a> {
     }
 
     /// Makes the mounts and, where the process gets one, the terminal.
-    pub fn make_mounts(
-        &mut self,
-        init: Process,
-        prepared: &mut Prepared,
-    ) -> Result<Option<Terminal>> {
+    pub fn make_mounts(&mut self, init: Process, prepared: &Prepared) -> Result<Option<Terminal>> {
         let peer = self
             .mount_hook
             .as_ref()
@@ -141,7 +136,6 @@ impl<'a> Birth<'a> {
             }
             false => None,
         };
-        limits::namespaced(init, prepared)?;
         self.engine = Some(engine);
         Ok(terminal)
     }
@@ -180,10 +174,12 @@ impl<'a> Birth<'a> {
             bail!("process {} at the sync socket is not init", peer.pid);
         }
         peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
-        self.engine.take().context("no mounts")?.finish()?;
         self.init = Some(peer);
-        // All that is left of LXC's work is to wait for the container's end, and that is the engine's.
-        self.lxc.end()
+        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
+        // mounts are finished.
+        self.lxc.kill()?;
+        self.engine.take().context("no mounts")?.finish()?;
+        self.lxc.wait()
     }
 
     /// Lets init wait for its start, with everything that it needs until then.
