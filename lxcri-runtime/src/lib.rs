@@ -29,7 +29,6 @@ pub mod sync;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod sysctl;
-pub mod usermap;
 
 /// The version of the runtime-spec that the state says it complies with.
 pub const OCI_VERSION: &str = "1.2.1";
