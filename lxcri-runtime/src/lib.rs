@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod logging;
 pub mod lxc;
+pub mod maker;
 pub mod mountpoint;
 pub mod mounts;
 pub mod prepare;
