@@ -116,21 +116,20 @@ impl Lxc {
 }
 
 impl Monitor {
-    /// Ends it and waits for its end.
-    pub fn end(&mut self) -> Result<()> {
-        if self.ended {
-            return Ok(());
-        }
-        crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL)
-            .context("end lxc-start")?;
-        loop {
+    /// Ends it.
+    pub fn kill(&self) -> Result<()> {
+        crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).context("end lxc-start")
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> Result<()> {
+        while !self.ended {
             match waitpid(Pid::from_raw(self.pid), None) {
                 Err(Errno::EINTR) => {}
                 Err(e) => return Err(anyhow!(e)).context("wait for lxc-start"),
-                Ok(_) => break,
+                Ok(_) => self.ended = true,
             }
         }
-        self.ended = true;
         Ok(())
     }
 }
@@ -143,7 +142,10 @@ impl AsFd for Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if let Err(e) = self.end() {
+        if self.ended {
+            return;
+        }
+        if let Err(e) = self.kill().and_then(|()| self.wait()) {
             log::warn!("{e:#}");
         }
     }
