@@ -4,7 +4,7 @@ use crate::errno::Errno;
 use crate::fail::{self, Arg, NOTHING, describe_call, die, finish};
 use crate::report;
 use crate::sys::{self, Buf, Clock, Fd, Pointers, Poll, Spawn, Str, nanoseconds};
-use hook_tree::{Cmdline, End, Environ, FailureLine, Phase, Record};
+use hook_tree::{End, FailureLine, Phase, Record, Strings};
 
 /// How much of the end of each stream is kept.
 const KEPT: usize = 4096;
@@ -181,19 +181,23 @@ impl Hook {
         self.status = None;
         self.output.timed_out = false;
         self.why.clear();
-        let (Ok(cmdline), Ok(environ), Some(cwd)) = (
-            Cmdline::parse_hook(self.cmdline.bytes()),
-            Environ::parse_hook(self.environ.bytes()),
+        // Both have been checked.
+        let (Ok(mut argv), Ok(envp), Some(cwd)) = (
+            Strings::parse(self.cmdline.bytes()),
+            Strings::parse(self.environ.bytes()),
             self.cwd,
         ) else {
+            return;
+        };
+        let Some(path) = Str::next(&mut argv) else {
             return;
         };
         let ends = [self.output.stdout.open(), self.output.stderr.open()];
         let [stdout, stderr] = ends;
         let mut spawn = Spawn {
-            path: Str::from_cmdline(&cmdline),
-            argv: Pointers::collect(cmdline.argv(), &mut self.argv),
-            envp: Pointers::collect(environ.entries(), &mut self.envp),
+            path,
+            argv: Pointers::collect(argv, &mut self.argv),
+            envp: Pointers::collect(envp, &mut self.envp),
             stdio: [Some(state), stdout, stderr],
             cwd,
             pid: 0,
@@ -244,17 +248,17 @@ impl Hook {
     /// Delivers the record of a hook that ran. When it failed the launcher ends, in poststop after all hooks.
     #[inline(never)]
     pub fn report(&mut self) {
-        let Ok(cmdline) = Cmdline::parse_hook(self.cmdline.bytes()) else {
+        let Ok(mut argv) = Strings::parse(self.cmdline.bytes()) else {
             return;
         };
+        let path = argv.next_bytes().unwrap_or_default();
         let (exit_status, signal) = decode(self.status);
         let why = self.why.bytes();
         let stderr = self.output.stderr.bytes.bytes();
-        let mut argv = cmdline.argv();
         let record = Record {
             phase: self.phase,
             index: self.index,
-            path: cmdline.path_bytes(),
+            path,
             argv: core::iter::from_fn(move || argv.next_bytes()),
             pid: self.pid,
             start_ns: self.start,
@@ -281,7 +285,7 @@ impl Hook {
         let failure = FailureLine {
             phase: self.phase,
             index: self.index,
-            path: cmdline.path_bytes(),
+            path,
             end,
             duration_ns: self.duration,
             stderr,

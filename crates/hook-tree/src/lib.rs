@@ -16,6 +16,7 @@ mod outcome;
 mod phase;
 mod record;
 mod settings;
+mod shown;
 mod strings;
 pub mod sync;
 mod values;

@@ -1,6 +1,7 @@
 //! The one line that says why a hook failed.
 
-use crate::{Phase, Sink, decimal};
+use crate::shown::Writer;
+use crate::{Phase, Sink};
 
 /// Greatest number of bytes of a hook's stderr in its failure line.
 pub const STDERR_IN_FAILURE: usize = 512;
@@ -39,120 +40,72 @@ pub struct FailureLine<'a> {
 impl FailureLine<'_> {
     /// Writes the line, without a newline.
     pub fn encode(&self, sink: Sink) {
-        sink(self.phase.oci_name().as_bytes());
-        sink(b" hook #");
-        decimal(self.index.into(), sink);
-        sink(b" (");
-        printable(self.path, sink);
-        sink(b"): ");
+        let mut line = Writer::new(sink);
+        line.raw(self.phase.oci_name());
+        line.raw(" hook #");
+        line.decimal(self.index.into());
+        line.raw(" (");
+        line.plain(self.path);
+        line.raw("): ");
         match self.end {
-            End::Exited(status) => {
-                sink(b"exit status ");
-                decimal(status.into(), sink);
-                self.after(sink);
-            }
-            End::Killed(signal) => {
-                sink(b"killed by signal ");
-                decimal(signal.into(), sink);
-                if let Some(name) = signal_name(signal) {
-                    sink(b" (");
-                    sink(name.as_bytes());
-                    sink(b")");
-                }
-                self.after(sink);
+            End::NotRun(why) => {
+                line.raw("cannot be run: ");
+                line.plain(why);
             }
             End::TimedOut(seconds) => {
-                sink(b"timed out after ");
-                decimal(seconds, sink);
-                sink(b" s");
+                line.raw("timed out after ");
+                line.decimal(seconds);
+                line.raw(" s");
             }
-            End::NotRun(why) => {
-                sink(b"cannot be run: ");
-                printable(why, sink);
+            End::Exited(number) | End::Killed(number) => {
+                let killed = matches!(self.end, End::Killed(_));
+                line.raw(if killed {
+                    "killed by signal "
+                } else {
+                    "exit status "
+                });
+                line.decimal(number.into());
+                let name = signal_name(number);
+                if killed && !name.is_empty() {
+                    line.raw(" (SIG");
+                    line.plain(name);
+                    line.raw(")");
+                }
+                line.raw(" after ");
+                line.decimal(self.duration_ns / 1_000_000);
+                line.raw(" ms");
             }
         }
         let tail = last_line(self.stderr);
         if !tail.is_empty() {
-            sink(b": ");
-            printable(tail, sink);
+            line.raw(": ");
+            line.plain(tail);
         }
-    }
-
-    fn after(&self, sink: Sink) {
-        sink(b" after ");
-        decimal(self.duration_ns / 1_000_000, sink);
-        sink(b" ms");
     }
 }
 
 /// The last line that is not blank, at most [`STDERR_IN_FAILURE`] bytes of its end.
 fn last_line(text: &[u8]) -> &[u8] {
-    let text = text.trim_ascii_end();
-    let line = text
-        .rsplit(|byte| matches!(byte, b'\n' | b'\r'))
-        .next()
-        .unwrap_or_default();
-    let line = line
-        .get(line.len().saturating_sub(STDERR_IN_FAILURE)..)
-        .unwrap_or_default();
+    let mut line: &[u8] = b"";
+    let mut rest = text.trim_ascii_end();
+    while let [before @ .., byte] = rest {
+        if matches!(byte, b'\n' | b'\r') || line.len() == STDERR_IN_FAILURE {
+            break;
+        }
+        line = text
+            .get(before.len()..before.len() + line.len() + 1)
+            .unwrap_or_default();
+        rest = before;
+    }
     line.trim_ascii_start()
 }
 
-/// Writes text for a terminal or a log: control characters as `\xXX`, invalid UTF-8 as U+FFFD.
-fn printable(text: &[u8], sink: Sink) {
-    for chunk in text.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            // C1 controls can drive a terminal just as C0 controls can.
-            if character.is_control() {
-                sink(b"\\x");
-                if (character as u32) < 16 {
-                    sink(b"0");
-                }
-                crate::radix(character.into(), 16, sink);
-            } else {
-                sink(character.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-        }
-        if !chunk.invalid().is_empty() {
-            sink("\u{fffd}".as_bytes());
-        }
-    }
-}
-
-/// The name of a signal on x86_64 and aarch64, where the numbers agree.
-fn signal_name(signal: u8) -> Option<&'static str> {
-    const NAMES: [&str; 31] = [
-        "SIGHUP",
-        "SIGINT",
-        "SIGQUIT",
-        "SIGILL",
-        "SIGTRAP",
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGKILL",
-        "SIGUSR1",
-        "SIGSEGV",
-        "SIGUSR2",
-        "SIGPIPE",
-        "SIGALRM",
-        "SIGTERM",
-        "SIGSTKFLT",
-        "SIGCHLD",
-        "SIGCONT",
-        "SIGSTOP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGVTALRM",
-        "SIGPROF",
-        "SIGWINCH",
-        "SIGIO",
-        "SIGPWR",
-        "SIGSYS",
-    ];
-    NAMES.get(usize::from(signal).checked_sub(1)?).copied()
+/// The name of a signal without `SIG` on x86_64 and aarch64, where the numbers agree. Empty when it has none.
+fn signal_name(signal: u8) -> &'static [u8] {
+    const NAMES: &[u8] = b" HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP \
+        TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
+    NAMES
+        .split(|byte| *byte == b' ')
+        .nth(signal.into())
+        .unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! One line of `hooks.jsonl`: what happened to one hook.
 
-use crate::{Phase, Sink, json};
+use crate::shown::Writer;
+use crate::{Phase, Sink};
 
 /// The record of one hook's execution.
 #[derive(Clone, Copy, Debug)]
@@ -40,37 +41,31 @@ where
 {
     /// Writes the record as one line of JSON with its newline.
     pub fn encode(&self, sink: Sink) {
-        sink(b"{\"phase\":");
-        json::string(self.phase.oci_name().as_bytes(), sink);
-        sink(b",\"index\":");
-        crate::decimal(self.index.into(), sink);
-        sink(b",\"path\":");
-        json::string(self.path, sink);
-        sink(b",\"argv\":[");
-        for (index, argument) in self.argv.clone().into_iter().enumerate() {
-            if index > 0 {
-                sink(b",");
-            }
-            json::string(argument.as_ref(), sink);
+        let mut line = Writer::new(sink);
+        line.string("phase", self.phase.oci_name().as_bytes());
+        line.number("index", self.index.into());
+        line.string("path", self.path);
+        line.key("argv");
+        let mut separator = "[";
+        for argument in self.argv.clone() {
+            line.raw(separator);
+            line.json(argument.as_ref());
+            separator = ",";
         }
-        sink(b"],\"pid\":");
-        crate::decimal(self.pid.into(), sink);
-        sink(b",\"start_ns\":");
-        crate::decimal(self.start_ns, sink);
-        sink(b",\"duration_ns\":");
-        crate::decimal(self.duration_ns, sink);
-        sink(b",\"exit_status\":");
-        json::number_or_null(self.exit_status.map(u64::from), sink);
-        sink(b",\"signal\":");
-        json::number_or_null(self.signal.map(u64::from), sink);
-        sink(b",\"timed_out\":");
-        sink(if self.timed_out { b"true" } else { b"false" });
-        sink(b",\"error\":");
-        json::string_or_null(self.error, sink);
-        sink(b",\"stdout\":");
-        json::string(self.stdout, sink);
-        sink(b",\"stderr\":");
-        json::string(self.stderr, sink);
-        sink(b"}\n");
+        line.raw(if separator == "[" { "[]" } else { "]" });
+        line.number("pid", self.pid.into());
+        line.number("start_ns", self.start_ns);
+        line.number("duration_ns", self.duration_ns);
+        line.number_or_null("exit_status", self.exit_status);
+        line.number_or_null("signal", self.signal);
+        line.key("timed_out");
+        line.raw(if self.timed_out { "true" } else { "false" });
+        match self.error {
+            Some(error) => line.string("error", error),
+            None => line.number_or_null("error", None),
+        }
+        line.string("stdout", self.stdout);
+        line.string("stderr", self.stderr);
+        line.raw("}\n");
     }
 }

@@ -1,6 +1,6 @@
 //! A growing buffer of bytes straight from `mmap`, in place of an allocator.
 
-use super::{Fd, Ret, Str, call3, call6};
+use super::{Fd, Ret, Str, call3, call5};
 use crate::arch::nr;
 use crate::fail;
 
@@ -103,11 +103,17 @@ impl Buf {
             // SAFETY: a fresh anonymous mapping, or the growth of one that only this buffer knows and nothing borrows.
             let start = unsafe {
                 if self.capacity == 0 {
-                    let rest = [MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
-                    call6(nr::MMAP, [0, capacity, PROT_READ_WRITE], rest)
+                    call5(
+                        nr::MMAP,
+                        0,
+                        capacity,
+                        PROT_READ_WRITE,
+                        MAP_PRIVATE_ANONYMOUS,
+                        usize::MAX,
+                    )
                 } else {
-                    let now = [self.start as usize, self.capacity, capacity];
-                    call6(nr::MREMAP, now, [MREMAP_MAYMOVE, 0, 0])
+                    let now = self.start as usize;
+                    call5(nr::MREMAP, now, self.capacity, capacity, MREMAP_MAYMOVE, 0)
                 }
             };
             if start.is_err() {

@@ -1,6 +1,6 @@
 //! Child processes: made like vfork, waited for by pidfd, killed by process group.
 
-use super::{Fd, Pointers, Ret, Str, call3, call6, exit};
+use super::{Fd, Pointers, Ret, Str, call3, call5, exit};
 use crate::arch::{self, nr};
 use crate::errno::Errno;
 use core::cell::UnsafeCell;
@@ -120,6 +120,6 @@ fn wait_for(pid: usize) -> Option<i32> {
     let mut status = 0i32;
     let status_at = &raw mut status as usize;
     // SAFETY: the kernel writes one int.
-    let reaped = unsafe { call6(nr::WAIT4, [pid, status_at, WNOHANG], [0; 3]) };
+    let reaped = unsafe { call5(nr::WAIT4, pid, status_at, WNOHANG, 0, 0) };
     (reaped.number() as isize > 0).then_some(status)
 }

@@ -1,6 +1,6 @@
 //! Making superblocks with the new mount API, and taking mounts away.
 
-use super::{Fd, Ret, Str, call3, call6};
+use super::{Fd, Ret, Str, call3, call5};
 use crate::arch::nr;
 
 const FSOPEN_CLOEXEC: usize = 1;
@@ -26,10 +26,13 @@ pub fn fsconfig_set(context: Fd, key: Str, value: Option<Str>) -> Ret {
     };
     // SAFETY: both strings end with NUL.
     unsafe {
-        call6(
+        call5(
             nr::FSCONFIG,
-            [context.raw(), command, key.address()],
-            [value, 0, 0],
+            context.raw(),
+            command,
+            key.address(),
+            value,
+            0,
         )
     }
 }
@@ -37,13 +40,7 @@ pub fn fsconfig_set(context: Fd, key: Str, value: Option<Str>) -> Ret {
 /// Makes the superblock.
 pub fn fsconfig_create(context: Fd) -> Ret {
     // SAFETY: the command takes no strings.
-    unsafe {
-        call6(
-            nr::FSCONFIG,
-            [context.raw(), FSCONFIG_CMD_CREATE, 0],
-            [0; 3],
-        )
-    }
+    unsafe { call5(nr::FSCONFIG, context.raw(), FSCONFIG_CMD_CREATE, 0, 0, 0) }
 }
 
 /// Makes a detached mount of the superblock with these attributes (`MOUNT_ATTR_*`).

@@ -1,7 +1,7 @@
 //! Strings as the kernel takes them: a pointer to bytes that end with NUL.
 
 use core::marker::PhantomData;
-use hook_tree::Cmdline;
+use hook_tree::{Cmdline, Strings};
 
 /// A string that ends with NUL. Half the size of a slice, and so is the code that passes it on.
 #[derive(Clone, Copy)]
@@ -20,6 +20,12 @@ impl<'a> Str<'a> {
     pub const fn literal(bytes: &'static [u8]) -> Str<'static> {
         assert!(matches!(bytes, [.., 0]));
         Str(bytes.as_ptr(), PhantomData)
+    }
+
+    /// The next of some strings, which its NUL follows: that is what `Strings` is.
+    pub fn next(strings: &mut Strings<'a>) -> Option<Str<'a>> {
+        let string = strings.next_bytes()?;
+        Some(Str(string.as_ptr(), PhantomData))
     }
 
     /// The path of a `cmdline`, which its NUL follows: that is what a `Cmdline` is.
