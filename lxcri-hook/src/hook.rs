@@ -4,7 +4,7 @@ use crate::errno::Errno;
 use crate::fail::{self, Arg, NOTHING, describe_call, die, finish};
 use crate::report;
 use crate::sys::{self, Buf, Clock, Fd, Pointers, Poll, Spawn, Str, nanoseconds};
-use hook_tree::{End, FailureLine, Phase, Record, Strings};
+use hook_tree::{Phase, Record, Strings};
 
 /// How much of the end of each stream is kept.
 const KEPT: usize = 4096;
@@ -254,7 +254,6 @@ impl Hook {
         let path = argv.next_bytes().unwrap_or_default();
         let (exit_status, signal) = decode(self.status);
         let why = self.why.bytes();
-        let stderr = self.output.stderr.bytes.bytes();
         let record = Record {
             phase: self.phase,
             index: self.index,
@@ -268,30 +267,20 @@ impl Hook {
             timed_out: self.output.timed_out,
             error: (!why.is_empty()).then_some(why),
             stdout: self.output.stdout.bytes.bytes(),
-            stderr,
+            stderr: self.output.stderr.bytes.bytes(),
         };
         let line = &mut self.output.scratch;
         line.clear();
         record.encode(&mut |piece| line.push(piece));
         report::deliver(line.bytes());
-
-        let (code, end) = match (exit_status, signal) {
-            _ if self.output.timed_out => (fail::HOOK_TIMED_OUT, End::TimedOut(self.timeout)),
-            (Some(0), _) => return,
-            (Some(status), _) => (fail::HOOK_FAILED, End::Exited(status)),
-            (_, Some(signal)) => (fail::HOOK_FAILED, End::Killed(signal)),
-            _ => (fail::HOOK_NOT_RUN, End::NotRun(why)),
-        };
-        let failure = FailureLine {
-            phase: self.phase,
-            index: self.index,
-            path,
-            end,
-            duration_ns: self.duration,
-            stderr,
+        let code = match (self.output.timed_out, self.status) {
+            (true, _) => fail::HOOK_TIMED_OUT,
+            (_, Some(0)) => return,
+            (_, Some(_)) => fail::HOOK_FAILED,
+            _ => fail::HOOK_NOT_RUN,
         };
         line.clear();
-        failure.encode(&mut |piece| line.push(piece));
+        record.explain(self.timeout, &mut |piece| line.push(piece));
         if !self.phase.continue_on_failure() {
             finish(code, line);
         }

@@ -20,11 +20,13 @@ static KIND: AtomicU8 = AtomicU8::new(NOBODY);
 static NUMBER: AtomicI32 = AtomicI32::new(-1);
 
 /// From here on, records and failures go to this listener.
+#[inline(never)]
 pub fn attend(kind: u8, listener: Option<Fd>) {
     NUMBER.store(listener.map_or(-1, Fd::number), Relaxed);
     KIND.store(kind, Relaxed);
 }
 
+#[inline(never)]
 fn listener() -> (u8, Option<Fd>) {
     (KIND.load(Relaxed), Fd::from_number(NUMBER.load(Relaxed)))
 }

@@ -4,79 +4,46 @@
 
 use crate::{Sink, decimal};
 
-/// Writes pieces of a line. One pointer for what a [`Sink`] has two.
-pub(crate) struct Writer<'a> {
-    sink: Sink<'a>,
-    separator: u8,
+/// A part of a line.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    /// A number in decimal.
+    Number(u64),
+    /// Text as it is.
+    Raw(&'a [u8]),
+    /// Text of any bytes.
+    Text(&'a [u8]),
 }
 
-impl<'a> Writer<'a> {
-    pub(crate) fn new(sink: Sink<'a>) -> Writer<'a> {
-        Writer {
-            sink,
-            separator: b'{',
-        }
-    }
+impl Value<'_> {
+    pub(crate) const NULL: Value<'static> = Value::Raw(b"null");
 
-    /// Text as it is.
-    #[inline(never)]
-    pub(crate) fn raw(&mut self, text: &str) {
-        (self.sink)(text.as_bytes());
+    /// A number or `null`.
+    pub(crate) fn small(number: Option<u8>) -> Value<'static> {
+        number.map_or(Value::NULL, |number| Value::Number(number.into()))
     }
+}
 
-    /// A number in decimal.
-    #[inline(never)]
-    pub(crate) fn decimal(&mut self, number: u64) {
-        decimal(number, self.sink);
-    }
+/// Writes the parts of a line, of JSON or for people.
+pub(crate) struct Writer<'a> {
+    pub(crate) sink: Sink<'a>,
+    pub(crate) json: bool,
+}
 
-    /// Text for a terminal or a log.
+impl Writer<'_> {
+    /// Writes a part; text of any bytes is escaped and in JSON quoted.
     #[inline(never)]
-    pub(crate) fn plain(&mut self, text: &[u8]) {
-        escape(text, false, self.sink);
-    }
-
-    /// A JSON string.
-    #[inline(never)]
-    pub(crate) fn json(&mut self, text: &[u8]) {
-        (self.sink)(b"\"");
-        escape(text, true, self.sink);
-        (self.sink)(b"\"");
-    }
-
-    /// The name of the next member of a JSON object.
-    #[inline(never)]
-    pub(crate) fn key(&mut self, name: &str) {
-        (self.sink)(&[self.separator]);
-        self.separator = b',';
-        self.json(name.as_bytes());
-        (self.sink)(b":");
-    }
-
-    /// A member with a number.
-    #[inline(never)]
-    pub(crate) fn number(&mut self, name: &str, number: u64) {
-        self.key(name);
-        self.decimal(number);
-    }
-
-    /// A member with a number or `null`.
-    #[inline(never)]
-    pub(crate) fn number_or_null(&mut self, name: &str, number: Option<u8>) {
-        match number {
-            Some(number) => self.number(name, number.into()),
-            None => {
-                self.key(name);
-                self.raw("null");
+    pub(crate) fn write(&mut self, value: Value) {
+        let quote: &[u8] = if self.json { b"\"" } else { b"" };
+        match value {
+            Value::Number(number) => decimal(number, self.sink),
+            Value::Raw(text) => (self.sink)(text),
+            Value::Text(text) => {
+                (self.sink)(quote);
+                escape(text, self.json, self.sink);
+                (self.sink)(quote);
             }
         }
-    }
-
-    /// A member with a string.
-    #[inline(never)]
-    pub(crate) fn string(&mut self, name: &str, text: &[u8]) {
-        self.key(name);
-        self.json(text);
     }
 }
 

@@ -165,6 +165,7 @@ fn change_directory(settings: &Values, tolerated: Errno) -> bool {
     true
 }
 
+#[inline(never)]
 fn change_user(settings: &Values) {
     if let Some(uid) = settings.number(Key::Uid) {
         own_stdio(uid as u32);
