@@ -1,7 +1,7 @@
 //! One hook: its process, deadline and output, and what is said of it afterwards.
 
 use crate::errno::Errno;
-use crate::fail::{self, Arg, NOTHING, describe_call, die, finish};
+use crate::fail::{self, Arg, NOTHING, describe_call, die, finish, name_call};
 use crate::report;
 use crate::sys::{self, Buf, Clock, Fd, Pointers, Poll, Spawn, Str, nanoseconds};
 use hook_tree::{Phase, Record, Strings};
@@ -74,13 +74,9 @@ impl Tail {
         if count.is_err() || count.number() == 0 {
             return self.close();
         }
-        let piece = scratch.bytes();
-        let piece = piece
-            .get(piece.len().saturating_sub(KEPT)..)
-            .unwrap_or_default();
-        let excess = (self.bytes.bytes().len() + piece.len()).saturating_sub(KEPT);
-        self.bytes.discard_front(excess);
-        self.bytes.push(piece);
+        scratch.keep_last(KEPT);
+        self.bytes.keep_last(KEPT - scratch.bytes().len());
+        self.bytes.push(scratch.bytes());
     }
 
     /// Takes what was written before the hook ended, and no more: a grandchild may go on writing for ever.
@@ -218,7 +214,11 @@ impl Hook {
                 self.status = self.output.follow(&spawn, deadline);
             }
             Some(call) => {
-                describe_call(&mut self.why, call, Arg::Text(spawn.path), spawn.errno);
+                describe_call(
+                    &mut self.why,
+                    name_call(call, Arg::Text(spawn.path)).text(),
+                    spawn.errno,
+                );
                 // It has exited: the kernel lets the parent of a vfork go on when the child is gone.
                 let _ = spawn.reap();
             }

@@ -21,8 +21,8 @@ mod strings;
 pub mod sync;
 mod values;
 
-pub use cmdline::{Cmdline, encode_cmdline};
-pub use environ::{Environ, encode_environ};
+pub use cmdline::{Cmdline, check_hook, check_program, encode_cmdline};
+pub use environ::{Environ, check_environ, check_hook_environ, encode_environ};
 pub use error::TreeError;
 pub use numbering::{Numbering, hook_number};
 pub use outcome::{End, FailureLine};

@@ -18,23 +18,28 @@ pub fn fsopen(fstype: Str) -> Ret {
     unsafe { call3(nr::FSOPEN, fstype.address(), FSOPEN_CLOEXEC, 0) }
 }
 
-/// Sets an option: a flag, or a key with a value.
-pub fn fsconfig_set(context: Fd, key: Str, value: Option<Str>) -> Ret {
-    let (command, value) = match value {
-        Some(value) => (FSCONFIG_SET_STRING, value.address()),
-        None => (FSCONFIG_SET_FLAG, 0),
-    };
-    // SAFETY: both strings end with NUL.
-    unsafe {
-        call5(
-            nr::FSCONFIG,
-            context.raw(),
-            command,
-            key.address(),
-            value,
-            0,
-        )
+/// Sets an option: a flag `key`, or `key=value`.
+pub fn fsconfig_set(context: Fd, option: Str) -> Ret {
+    // The kernel takes keys of 255 bytes; a longer one is cut and unknown to every file system.
+    let mut key = [0u8; 256];
+    let mut command = FSCONFIG_SET_FLAG;
+    let mut value = 0;
+    for (slot, byte) in key.iter_mut().zip(option.bytes()).take(255) {
+        value += 1;
+        if *byte == b'=' {
+            command = FSCONFIG_SET_STRING;
+            break;
+        }
+        *slot = *byte;
     }
+    let key = key.as_ptr() as usize;
+    let value = if command == FSCONFIG_SET_FLAG {
+        0
+    } else {
+        option.address() + value
+    };
+    // SAFETY: both strings end with NUL: the key has one byte more than is written, the value is the rest of `option`.
+    unsafe { call5(nr::FSCONFIG, context.raw(), command, key, value, 0) }
 }
 
 /// Makes the superblock.
