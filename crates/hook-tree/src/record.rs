@@ -75,6 +75,7 @@ where
 
     /// Writes why the hook failed, without a newline, for example
     /// `createRuntime hook #2 (/usr/bin/net-up): exit status 3 after 12 ms: no such device`. `timeout` is in seconds.
+    #[inline(never)]
     pub fn explain(&self, timeout: u64, sink: Sink) {
         let line = &mut Writer { sink, json: false };
         self.fill("\x01 hook #\x02 (\x03): ", timeout, line);

@@ -111,6 +111,7 @@ fn load_filter(settings: &Values, seccomp: &[u8]) {
     }
 }
 
+#[inline(never)]
 fn drop_from_bounding(keep: u64) {
     for capability in 0..CAPABILITIES {
         let has = sys::bounding_has(capability as usize);

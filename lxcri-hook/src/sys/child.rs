@@ -49,6 +49,7 @@ pub struct Spawn<'a> {
 
 impl Spawn<'_> {
     /// Makes the child, leader of its own process group. Returns when it has executed the program or failed to.
+    #[inline(never)]
     pub fn start(&mut self) {
         let flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
         let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_SIZE);
