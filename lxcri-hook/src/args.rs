@@ -26,13 +26,13 @@ impl Command {
         let Some(first) = start.arg(1) else {
             return from_environment(start);
         };
-        let sync = match start.arg(3).map(Str::bytes) {
-            None => false,
-            Some(b"sync") if start.arg(4).is_none() => true,
-            Some(_) => usage(),
-        };
+        let third = start.arg(3);
+        let sync = third.is_some_and(|third| third.is(text!("sync")));
+        if sync != third.is_some() || start.arg(4).is_some() {
+            usage();
+        }
         match (Phase::from_dir_name(first.bytes()), start.arg(2)) {
-            (None, None) if first.bytes() == b"init" => Command::Init,
+            (None, None) if first.is(text!("init")) => Command::Init,
             (Some(phase @ Phase::CreateContainer), Some(dir)) => {
                 Command::Phase { phase, dir, sync }
             }
@@ -55,21 +55,21 @@ fn usage() -> ! {
 
 /// With `lxc.hook.version = 1`, liblxc says in the environment which hook this is (lxc.container.conf(5)).
 fn from_environment(start: &Start) -> Command {
-    let kind = variable(start, "LXC_HOOK_TYPE");
-    let phase = match kind.bytes() {
-        b"mount" => Phase::CreateContainer,
-        b"start" => Phase::StartContainer,
-        b"destroy" => Phase::Poststop,
-        _ => die(
-            NO_CONTEXT,
-            text!("LXC_HOOK_TYPE=%: no phase belongs to this hook"),
-            Arg::Text(kind),
-        ),
+    let kind = variable(start, text!("LXC_HOOK_TYPE"));
+    let phase = if kind.is(text!("mount")) {
+        Phase::CreateContainer
+    } else if kind.is(text!("start")) {
+        Phase::StartContainer
+    } else if kind.is(text!("destroy")) {
+        Phase::Poststop
+    } else {
+        let why = text!("LXC_HOOK_TYPE=%: no phase belongs to this hook");
+        die(NO_CONTEXT, why, Arg::Text(kind))
     };
     let dir = match phase {
         // The start hook runs inside the container, which sees the guest part of the directory only.
         Phase::StartContainer => text!("/.lxcri"),
-        _ => parent(variable(start, "LXC_CONFIG_FILE").bytes()),
+        _ => parent(variable(start, text!("LXC_CONFIG_FILE")).bytes()),
     };
     Command::Phase {
         phase,
@@ -78,16 +78,15 @@ fn from_environment(start: &Start) -> Command {
     }
 }
 
-fn variable(start: &Start, name: &str) -> Str<'static> {
+#[inline(never)]
+fn variable(start: &Start, name: Str) -> Str<'static> {
     match start.env(name) {
-        Some(value) if !value.bytes().is_empty() => value,
+        Some(value) if !value.is(text!("")) => value,
         _ => {
-            let mut variable = Buf::new();
-            variable.push(name.as_bytes());
-            let format = text!(
+            let why = text!(
                 "% is not set: neither arguments nor a hook of LXC with lxc.hook.version = 1"
             );
-            die(NO_CONTEXT, format, Arg::Text(variable.text()))
+            die(NO_CONTEXT, why, Arg::Text(name))
         }
     }
 }

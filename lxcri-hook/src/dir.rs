@@ -1,7 +1,7 @@
 //! Directories and files of a tree: opened one path component at a time, without following symbolic links.
 
 use crate::errno::Errno;
-use crate::fail::{self, Arg, describe_call, finish};
+use crate::fail::{self, Arg, describe_call, finish, name_call};
 use crate::sys::{self, Buf, Fd, Str, open};
 use hook_tree::{TreeError, names};
 
@@ -104,8 +104,20 @@ impl<'a> Dir<'a> {
         let mut path = Buf::new();
         self.append_path(&mut path, name);
         let mut text = Buf::new();
-        describe_call(&mut text, call, Arg::Text(path.text()), errno);
+        describe_call(
+            &mut text,
+            name_call(call, Arg::Text(path.text())).text(),
+            errno,
+        );
         finish(code, &text)
+    }
+
+    /// Ends the launcher when a file in this directory is malformed.
+    #[inline(never)]
+    pub fn check(&self, name: Str, result: core::result::Result<(), TreeError>) {
+        if let Err(error) = result {
+            self.defect(name, error);
+        }
     }
 
     /// Ends the launcher: a file in this directory, or the directory itself, is malformed.

@@ -92,15 +92,23 @@ pub fn describe(text: &mut Buf, format: Str, argument: Arg) {
     }
 }
 
-/// Appends a failed system call with its argument: `openat(/x/cmdline): permission denied (EACCES)`.
+/// Appends why a system call failed to its name and arguments, which lack the last parenthesis.
 #[inline(never)]
-pub fn describe_call(text: &mut Buf, call: Str, argument: Arg, errno: Errno) {
+pub fn describe_call(text: &mut Buf, call: Str, errno: Errno) {
     text.push_text(call);
-    describe(text, text!("(%): "), argument);
+    text.push(b"): ");
     match errno.text() {
         b"" => describe(text, text!("error %"), Arg::Number(errno.0 as u64)),
         known => text.push(known),
     }
+}
+
+/// A name with its argument.
+pub fn name_call(call: Str, argument: Arg) -> Buf {
+    let mut text = Buf::new();
+    text.push_text(call);
+    describe(&mut text, text!("(%"), argument);
+    text
 }
 
 /// Appends a number in decimal.
@@ -114,7 +122,7 @@ impl Ret {
     pub fn or_die(self, code: u8, call: Str, argument: Arg) -> usize {
         if self.is_err() {
             let mut text = Buf::new();
-            describe_call(&mut text, call, argument, self.errno());
+            describe_call(&mut text, name_call(call, argument).text(), self.errno());
             finish(code, &text);
         }
         self.number()

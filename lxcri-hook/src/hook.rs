@@ -1,10 +1,10 @@
 //! One hook: its process, deadline and output, and what is said of it afterwards.
 
 use crate::errno::Errno;
-use crate::fail::{self, Arg, NOTHING, describe_call, die, finish};
+use crate::fail::{self, Arg, NOTHING, describe_call, die, finish, name_call};
 use crate::report;
 use crate::sys::{self, Buf, Clock, Fd, Pointers, Poll, Spawn, Str, nanoseconds};
-use hook_tree::{Cmdline, End, Environ, FailureLine, Phase, Record};
+use hook_tree::{Phase, Record, Strings};
 
 /// How much of the end of each stream is kept.
 const KEPT: usize = 4096;
@@ -74,13 +74,9 @@ impl Tail {
         if count.is_err() || count.number() == 0 {
             return self.close();
         }
-        let piece = scratch.bytes();
-        let piece = piece
-            .get(piece.len().saturating_sub(KEPT)..)
-            .unwrap_or_default();
-        let excess = (self.bytes.bytes().len() + piece.len()).saturating_sub(KEPT);
-        self.bytes.discard_front(excess);
-        self.bytes.push(piece);
+        scratch.keep_last(KEPT);
+        self.bytes.keep_last(KEPT - scratch.bytes().len());
+        self.bytes.push(scratch.bytes());
     }
 
     /// Takes what was written before the hook ended, and no more: a grandchild may go on writing for ever.
@@ -181,19 +177,23 @@ impl Hook {
         self.status = None;
         self.output.timed_out = false;
         self.why.clear();
-        let (Ok(cmdline), Ok(environ), Some(cwd)) = (
-            Cmdline::parse_hook(self.cmdline.bytes()),
-            Environ::parse_hook(self.environ.bytes()),
+        // Both have been checked.
+        let (Ok(mut argv), Ok(envp), Some(cwd)) = (
+            Strings::parse(self.cmdline.bytes()),
+            Strings::parse(self.environ.bytes()),
             self.cwd,
         ) else {
+            return;
+        };
+        let Some(path) = Str::next(&mut argv) else {
             return;
         };
         let ends = [self.output.stdout.open(), self.output.stderr.open()];
         let [stdout, stderr] = ends;
         let mut spawn = Spawn {
-            path: Str::from_cmdline(&cmdline),
-            argv: Pointers::collect(cmdline.argv(), &mut self.argv),
-            envp: Pointers::collect(environ.entries(), &mut self.envp),
+            path,
+            argv: Pointers::collect(argv, &mut self.argv),
+            envp: Pointers::collect(envp, &mut self.envp),
             stdio: [Some(state), stdout, stderr],
             cwd,
             pid: 0,
@@ -214,7 +214,11 @@ impl Hook {
                 self.status = self.output.follow(&spawn, deadline);
             }
             Some(call) => {
-                describe_call(&mut self.why, call, Arg::Text(spawn.path), spawn.errno);
+                describe_call(
+                    &mut self.why,
+                    name_call(call, Arg::Text(spawn.path)).text(),
+                    spawn.errno,
+                );
                 // It has exited: the kernel lets the parent of a vfork go on when the child is gone.
                 let _ = spawn.reap();
             }
@@ -244,17 +248,16 @@ impl Hook {
     /// Delivers the record of a hook that ran. When it failed the launcher ends, in poststop after all hooks.
     #[inline(never)]
     pub fn report(&mut self) {
-        let Ok(cmdline) = Cmdline::parse_hook(self.cmdline.bytes()) else {
+        let Ok(mut argv) = Strings::parse(self.cmdline.bytes()) else {
             return;
         };
+        let path = argv.next_bytes().unwrap_or_default();
         let (exit_status, signal) = decode(self.status);
         let why = self.why.bytes();
-        let stderr = self.output.stderr.bytes.bytes();
-        let mut argv = cmdline.argv();
         let record = Record {
             phase: self.phase,
             index: self.index,
-            path: cmdline.path_bytes(),
+            path,
             argv: core::iter::from_fn(move || argv.next_bytes()),
             pid: self.pid,
             start_ns: self.start,
@@ -264,30 +267,20 @@ impl Hook {
             timed_out: self.output.timed_out,
             error: (!why.is_empty()).then_some(why),
             stdout: self.output.stdout.bytes.bytes(),
-            stderr,
+            stderr: self.output.stderr.bytes.bytes(),
         };
         let line = &mut self.output.scratch;
         line.clear();
         record.encode(&mut |piece| line.push(piece));
         report::deliver(line.bytes());
-
-        let (code, end) = match (exit_status, signal) {
-            _ if self.output.timed_out => (fail::HOOK_TIMED_OUT, End::TimedOut(self.timeout)),
-            (Some(0), _) => return,
-            (Some(status), _) => (fail::HOOK_FAILED, End::Exited(status)),
-            (_, Some(signal)) => (fail::HOOK_FAILED, End::Killed(signal)),
-            _ => (fail::HOOK_NOT_RUN, End::NotRun(why)),
-        };
-        let failure = FailureLine {
-            phase: self.phase,
-            index: self.index,
-            path: cmdline.path_bytes(),
-            end,
-            duration_ns: self.duration,
-            stderr,
+        let code = match (self.output.timed_out, self.status) {
+            (true, _) => fail::HOOK_TIMED_OUT,
+            (_, Some(0)) => return,
+            (_, Some(_)) => fail::HOOK_FAILED,
+            _ => fail::HOOK_NOT_RUN,
         };
         line.clear();
-        failure.encode(&mut |piece| line.push(piece));
+        record.explain(self.timeout, &mut |piece| line.push(piece));
         if !self.phase.continue_on_failure() {
             finish(code, line);
         }

@@ -39,7 +39,7 @@ fn run(start: &start::Start) {
     };
     let dir = Dir::open(dir);
     let rootfs = match phase {
-        Phase::CreateContainer => start.env("LXC_ROOTFS_MOUNT"),
+        Phase::CreateContainer => start.env(text!("LXC_ROOTFS_MOUNT")),
         _ => None,
     };
     if sync {

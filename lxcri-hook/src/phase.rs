@@ -6,7 +6,7 @@ use crate::fail::{self, NOTHING};
 use crate::hook::Hook;
 use crate::report;
 use crate::sys::{self, Buf, Fd, Str, open};
-use hook_tree::{Cmdline, Environ, Numbering, Phase, Strings, find, hook_number};
+use hook_tree::{Numbering, Phase, Strings, find, hook_number};
 
 /// The hooks of one phase on disk.
 pub struct Tree<'a> {
@@ -36,13 +36,17 @@ pub fn run(dir: &Dir, phase: Phase, from_runtime: Option<Str>, from_lxc: Option<
     }
     let mut hook = Hook::new(phase);
     let mut number = Buf::new();
-    for index in 1..=count {
+    let mut index = 0;
+    while index < count {
+        index += 1;
         tree.load(index, &mut number, &mut hook);
     }
     tree.open_state().close();
     hook.cwd = Some(tree.open_cwd(from_runtime, from_lxc));
     report::open_log(dir);
-    for index in 1..=count {
+    index = 0;
+    while index < count {
+        index += 1;
         tree.load(index, &mut number, &mut hook);
         let state = tree.open_state();
         hook.run(state);
@@ -100,13 +104,12 @@ impl Tree<'_> {
         let hook = self.hooks.require(number.text());
         hook.read_required(text!("cmdline"), &mut into.cmdline);
         hook.read(text!("environ"), &mut into.environ);
-        if let Err(error) = Cmdline::parse_hook(into.cmdline.bytes()) {
-            hook.defect(text!("cmdline"), error);
-        }
-        match Environ::parse_hook(into.environ.bytes()) {
-            Ok(environ) => into.timeout = environ.timeout().unwrap_or(0),
-            Err(error) => hook.defect(text!("environ"), error),
-        }
+        hook.check(
+            text!("cmdline"),
+            hook_tree::check_hook(into.cmdline.bytes()),
+        );
+        let timeout = hook_tree::check_hook_environ(into.environ.bytes(), &mut into.timeout);
+        hook.check(text!("environ"), timeout);
         hook.fd.close();
     }
 
@@ -143,9 +146,7 @@ impl Tree<'_> {
         if let Some(from_runtime) = from_runtime {
             path = from_runtime;
         } else if self.hooks.read(name, &mut file) {
-            if let Err(error) = Strings::check_path(file.bytes()) {
-                self.hooks.defect(name, error);
-            }
+            self.hooks.check(name, Strings::check_path(file.bytes()));
             path = file.text();
         }
         // A bundle may be gone when the container is deleted; its hooks have to clean up all the same.

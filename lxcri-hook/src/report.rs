@@ -20,11 +20,13 @@ static KIND: AtomicU8 = AtomicU8::new(NOBODY);
 static NUMBER: AtomicI32 = AtomicI32::new(-1);
 
 /// From here on, records and failures go to this listener.
+#[inline(never)]
 pub fn attend(kind: u8, listener: Option<Fd>) {
     NUMBER.store(listener.map_or(-1, Fd::number), Relaxed);
     KIND.store(kind, Relaxed);
 }
 
+#[inline(never)]
 fn listener() -> (u8, Option<Fd>) {
     (KIND.load(Relaxed), Fd::from_number(NUMBER.load(Relaxed)))
 }
@@ -74,12 +76,7 @@ fn check(result: Ret) {
     if result.is_err() {
         attend(NOBODY, None);
         let mut text = Buf::new();
-        fail::describe_call(
-            &mut text,
-            text!("open"),
-            Arg::Text(text!("hooks.jsonl")),
-            result.errno(),
-        );
+        fail::describe_call(&mut text, text!("open(hooks.jsonl"), result.errno());
         warn(
             text!("lxcri-hook: records of hooks are lost: "),
             text.bytes(),
@@ -88,27 +85,25 @@ fn check(result: Ret) {
 }
 
 /// Delivers one record with its newline. Without the runtime the launcher ends; a log is given up with a warning.
-pub fn deliver(mut line: &[u8]) {
+#[inline(never)]
+pub fn deliver(line: &[u8]) {
     let (kind, Some(fd)) = listener() else { return };
-    while !line.is_empty() {
-        let (piece, rest) = line.split_at_checked(sync::PIECE).unwrap_or((line, b""));
-        let mut written = line.len();
-        if kind == SOCKET {
-            let sent = sys::send(fd, sync::RECORD_PIECE, piece, None);
-            sent.or_die(fail::SYNC_LOST, text!("sendmsg"), NOTHING);
-            line = rest;
-            continue;
-        }
-        let result = sys::write(fd, line);
+    // In one piece where it can be, so that lines of several writers stay whole.
+    let most = if kind == SOCKET {
+        sync::PIECE
+    } else {
+        line.len().max(1)
+    };
+    for piece in line.chunks(most) {
+        let result = match kind {
+            SOCKET => sys::send(fd, sync::RECORD_PIECE, piece, None),
+            _ => sys::write(fd, piece),
+        };
         if kind == LOG {
             check(result);
         } else {
-            result.or_die(fail::SYNC_LOST, text!("write"), NOTHING);
+            result.or_die(fail::SYNC_LOST, text!("write"), Arg::Text(text!("record")));
         }
-        if !result.is_err() {
-            written = result.number();
-        }
-        line = line.get(written..).unwrap_or_default();
     }
 }
 

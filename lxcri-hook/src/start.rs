@@ -16,25 +16,21 @@ impl Start {
             return None;
         }
         // SAFETY: `argv` holds `argc` pointers to strings that live as long as the process; `index` is below `argc`.
-        Some(unsafe { Str::from_raw(*self.argv.add(index)) })
+        unsafe { Str::from_raw(*self.argv.add(index)) }
     }
 
     /// The value of the first environment entry with this name.
-    pub fn env(&self, name: &str) -> Option<Str<'static>> {
+    #[inline(never)]
+    pub fn env(&self, name: Str) -> Option<Str<'static>> {
         let mut place = self.argc;
         loop {
             place += 1;
-            // SAFETY: the environment follows the NULL after `argv` and itself ends with NULL, where the loop stops.
-            let entry = unsafe { *self.argv.add(place) };
-            if entry.is_null() {
-                return None;
-            }
-            // SAFETY: a pointer before the NULL points to a string that lives as long as the process.
-            let text = unsafe { Str::from_raw(entry) };
-            let value = text.bytes().strip_prefix(name.as_bytes());
-            if let Some([b'=', value @ ..]) = value {
+            // SAFETY: the environment follows the NULL after `argv` and itself ends with NULL, where the loop stops; a
+            // pointer before the NULL points to a string that lives as long as the process.
+            let entry = unsafe { Str::from_raw(*self.argv.add(place)) }?;
+            if let Some([b'=', value @ ..]) = entry.bytes().strip_prefix(name.bytes()) {
                 // SAFETY: the value is the rest of that string, whose NUL follows.
-                return Some(unsafe { Str::from_raw(value.as_ptr()) });
+                return unsafe { Str::from_raw(value.as_ptr()) };
             }
         }
     }

@@ -5,11 +5,12 @@
 
 use crate::fail::{Arg, describe_call};
 use crate::sys::{self, Buf, Fd, Ret, Str};
-use hook_tree::{Strings, find};
+use hook_tree::Strings;
 
 /// Serves one request: type, options, an empty string, attributes. `None` when that failed, and `why` then names the
 /// call with its arguments and, where the file system left one, its own message.
 pub fn make(request: &[u8], why: &mut Buf) -> Option<Fd> {
+    why.clear();
     let mount = attempt(request, why);
     if mount.is_none() && why.bytes().is_empty() {
         why.push(b"malformed request for a mount");
@@ -19,69 +20,62 @@ pub fn make(request: &[u8], why: &mut Buf) -> Option<Fd> {
 
 fn attempt(request: &[u8], why: &mut Buf) -> Option<Fd> {
     let mut strings = Strings::parse(request).ok()?;
-    let mut fstype = Buf::new();
-    fstype.push(strings.next_bytes()?);
-    let made = sys::fsopen(fstype.text());
-    let Some(context) = made.fd() else {
-        explain(why, text!("fsopen"), &mut fstype, None, made);
-        return None;
+    let fstype = Str::next(&mut strings)?;
+    let mut step = Step {
+        call: text!("fsopen(%"),
+        fstype,
+        option: text!(""),
+        context: None,
     };
-    let mut option = Buf::new();
-    let mut call = text!("fsconfig");
-    let mut result;
+    let context = step.check(sys::fsopen(fstype), why)?;
+    step.context = Some(context);
+    step.call = text!("fsconfig(%");
     loop {
-        option.clear();
-        option.push(strings.next_bytes()?);
-        if option.bytes().is_empty() {
-            result = sys::fsconfig_create(context);
+        step.option = Str::next(&mut strings)?;
+        if step.option.is(text!("")) {
             break;
         }
-        result = set(context, &mut option);
-        if result.is_err() {
-            fstype.push(b", ");
-            fstype.push(option.bytes());
-            break;
-        }
+        step.check(sys::fsconfig_set(context, step.option), why)?;
     }
-    if !result.is_err() {
-        let attributes = hook_tree::number(strings.next_bytes()?, 10)?;
-        call = text!("fsmount");
-        result = sys::fsmount(context, attributes as usize);
-    }
-    if result.is_err() {
-        explain(why, call, &mut fstype, Some(context), result);
-    }
+    step.check(sys::fsconfig_create(context), why)?;
+    let attributes = hook_tree::number(strings.next_bytes()?, 10)?;
+    step.call = text!("fsmount(%");
+    let mount = step.check(sys::fsmount(context, attributes as usize), why);
     context.close();
-    result.fd()
+    mount
 }
 
-/// Sets `key` or `key=value`.
-fn set(context: Fd, option: &mut Buf) -> Ret {
-    let mut key = Buf::new();
-    let equals = find(option.bytes(), b'=');
-    key.push(
-        option
-            .bytes()
-            .get(..equals.unwrap_or(usize::MAX))
-            .unwrap_or(option.bytes()),
-    );
-    let mut value = Buf::new();
-    let value: Option<Str> = equals.map(|equals| {
-        value.push(option.bytes().get(equals + 1..).unwrap_or_default());
-        value.text()
-    });
-    sys::fsconfig_set(context, key.text(), value)
+/// A call and what it is about.
+struct Step<'a> {
+    call: Str<'a>,
+    fstype: Str<'a>,
+    option: Str<'a>,
+    context: Option<Fd>,
 }
 
-/// Describes a failed call. A file system explains its refusals in the context: a letter, a blank, and the text.
-fn explain(why: &mut Buf, call: Str, argument: &mut Buf, context: Option<Fd>, result: Ret) {
-    describe_call(why, call, Arg::Text(argument.text()), result.errno());
-    let mut message = Buf::new();
-    if let Some(context) = context
-        && !message.read_from(context, 256).is_err()
-    {
-        why.push(b": ");
-        message.discard_front(2);
-        why.push(message.bytes().trim_ascii_end());
+impl Step<'_> {
+    /// The descriptor that a call returned, or any for one that returns none.
+    #[inline(never)]
+    fn check(&self, result: Ret, why: &mut Buf) -> Option<Fd> {
+        if !result.is_err() {
+            return result.fd();
+        }
+        let mut call = Buf::new();
+        crate::fail::describe(&mut call, self.call, Arg::Text(self.fstype));
+        if !self.option.is(text!("")) {
+            crate::fail::describe(&mut call, text!(", %"), Arg::Text(self.option));
+        }
+        describe_call(why, call.text(), result.errno());
+        // A file system explains its refusals in the context: a letter, a blank, and the text.
+        let mut message = Buf::new();
+        if let Some(context) = self.context {
+            if !message.read_from(context, 256).is_err() {
+                let text = message.bytes().get(1..).unwrap_or_default();
+                why.push(b":");
+                why.push(text.trim_ascii_end());
+            }
+            context.close();
+        }
+        None
     }
 }

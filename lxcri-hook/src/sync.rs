@@ -65,7 +65,6 @@ pub fn create_container(dir: &Dir, from_lxc: Option<Str>) {
     loop {
         match receive(socket, &mut buffer, &mut fds) {
             sync::MAKE_MOUNT => {
-                why.clear();
                 let request = buffer.bytes().get(1..).unwrap_or_default();
                 let mount = superblock::make(request, &mut why);
                 match mount {
@@ -78,7 +77,8 @@ pub fn create_container(dir: &Dir, from_lxc: Option<Str>) {
             }
             sync::RUN_PHASE => {
                 report::attend(report::SOCKET, Some(socket));
-                buffer.discard_front(1);
+                let payload = buffer.bytes().len() - 1;
+                buffer.keep_last(payload);
                 let rootfs = (!buffer.bytes().is_empty()).then(|| buffer.text());
                 phase::run(dir, Phase::CreateContainer, rootfs, from_lxc);
                 return send(socket, sync::PHASE_DONE, b"", None);

@@ -11,31 +11,51 @@ pub struct Cmdline<'a> {
     argv: Strings<'a>,
 }
 
+/// Checks the `cmdline` of a hook.
+///
+/// # Errors
+/// [`TreeError::RelativePath`], or what [`check_program`] returns.
+pub fn check_hook(buffer: &[u8]) -> Result<(), TreeError> {
+    check_program(buffer)?;
+    if buffer.starts_with(b"/") {
+        Ok(())
+    } else {
+        Err(TreeError::RelativePath)
+    }
+}
+
+/// Checks the `cmdline` of init.
+///
+/// # Errors
+/// [`TreeError::Unterminated`], [`TreeError::NoPath`] or [`TreeError::EmptyArgv`].
+pub fn check_program(buffer: &[u8]) -> Result<(), TreeError> {
+    let mut argv = Strings::parse(buffer)?;
+    match argv.next_bytes() {
+        None | Some(b"") => Err(TreeError::NoPath),
+        Some(_) if argv.next_bytes().is_none() => Err(TreeError::EmptyArgv),
+        Some(_) => Ok(()),
+    }
+}
+
 impl<'a> Cmdline<'a> {
     /// Parses the `cmdline` of a hook, whose path must be absolute (runtime-spec, POSIX-platform Hooks).
     ///
     /// # Errors
-    /// [`TreeError::RelativePath`], or what [`Cmdline::parse_program`] returns.
+    /// What [`check_hook`] returns.
     pub fn parse_hook(buffer: &'a [u8]) -> Result<Self, TreeError> {
-        let cmdline = Cmdline::parse_program(buffer)?;
-        if cmdline.path.starts_with(b"/") {
-            Ok(cmdline)
-        } else {
-            Err(TreeError::RelativePath)
-        }
+        check_hook(buffer)?;
+        Cmdline::parse_program(buffer)
     }
 
     /// Parses the `cmdline` of init, whose path may be relative or a name to be looked up in `PATH`.
     ///
     /// # Errors
-    /// [`TreeError::Unterminated`], [`TreeError::NoPath`] or [`TreeError::EmptyArgv`].
+    /// What [`check_program`] returns.
     pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
+        check_program(buffer)?;
         let mut argv = Strings::parse(buffer)?;
-        match argv.next_bytes() {
-            None | Some(b"") => Err(TreeError::NoPath),
-            Some(_) if argv.clone().next_bytes().is_none() => Err(TreeError::EmptyArgv),
-            Some(path) => Ok(Cmdline { buffer, path, argv }),
-        }
+        let path = argv.next_bytes().unwrap_or_default();
+        Ok(Cmdline { buffer, path, argv })
     }
 
     /// The executable's path.

@@ -9,40 +9,61 @@ pub struct Environ<'a> {
     timeout: Option<u64>,
 }
 
+/// Checks the environment of init, in which `OCI_HOOK_TIMEOUT` means nothing.
+///
+/// # Errors
+/// [`TreeError::Unterminated`] or [`TreeError::NoEquals`].
+pub fn check_environ(buffer: &[u8]) -> Result<(), TreeError> {
+    let mut entries = Strings::parse(buffer)?;
+    while let Some(entry) = entries.next_bytes() {
+        if crate::find(entry, b'=').is_none() {
+            return Err(TreeError::NoEquals);
+        }
+    }
+    Ok(())
+}
+
+/// Checks the environment of a hook, and takes its timeout in seconds from it; 0 for none.
+///
+/// # Errors
+/// What [`check_environ`] returns, [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
+pub fn check_hook_environ(buffer: &[u8], timeout: &mut u64) -> Result<(), TreeError> {
+    check_environ(buffer)?;
+    *timeout = 0;
+    let mut entries = Strings::parse(buffer)?;
+    while let Some(entry) = entries.next_bytes() {
+        if let Some(value) = value_of(entry, names::TIMEOUT_VARIABLE) {
+            if *timeout != 0 {
+                return Err(TreeError::TimeoutTwice);
+            }
+            *timeout = seconds(value).ok_or(TreeError::BadTimeout)?;
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Environ<'a> {
     /// Parses the `environ` of a hook and checks every entry.
     ///
     /// # Errors
-    /// [`TreeError::Unterminated`], [`TreeError::NoEquals`], [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
+    /// What [`check_hook_environ`] returns.
     pub fn parse_hook(buffer: &'a [u8]) -> Result<Self, TreeError> {
-        let mut environ = Environ::parse_program(buffer)?;
-        let mut entries = environ.entries;
-        while let Some(entry) = entries.next_bytes() {
-            let Some(value) = value_of(entry, names::TIMEOUT_VARIABLE) else {
-                continue;
-            };
-            if environ.timeout.is_some() {
-                return Err(TreeError::TimeoutTwice);
-            }
-            environ.timeout = Some(seconds(value).ok_or(TreeError::BadTimeout)?);
-        }
-        Ok(environ)
+        let mut timeout = 0;
+        check_hook_environ(buffer, &mut timeout)?;
+        Ok(Environ {
+            entries: Strings::parse(buffer)?,
+            timeout: (timeout != 0).then_some(timeout),
+        })
     }
 
     /// Parses the `environ` of init, in which `OCI_HOOK_TIMEOUT` means nothing.
     ///
     /// # Errors
-    /// [`TreeError::Unterminated`] or [`TreeError::NoEquals`].
+    /// What [`check_environ`] returns.
     pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
-        let entries = Strings::parse(buffer)?;
-        let mut rest = entries;
-        while let Some(entry) = rest.next_bytes() {
-            if crate::find(entry, b'=').is_none() {
-                return Err(TreeError::NoEquals);
-            }
-        }
+        check_environ(buffer)?;
         Ok(Environ {
-            entries,
+            entries: Strings::parse(buffer)?,
             timeout: None,
         })
     }

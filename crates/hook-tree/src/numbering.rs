@@ -24,6 +24,7 @@ pub struct Numbering {
 
 impl Numbering {
     /// Takes one number. A directory never holds a name twice, so numbers are taken to be different.
+    #[inline(never)]
     pub fn add(&mut self, number: u32) {
         self.count = self.count.saturating_add(1);
         self.highest = self.highest.max(number);

@@ -3,23 +3,6 @@
 //! Nothing else in the workspace repeats these facts.
 //! <https://github.com/opencontainers/runtime-spec/blob/main/config.md#posix-platform-hooks>
 
-/// One of the six phases of OCI hooks, in the order in which they run in a container's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// `prestart`, deprecated by the spec but used by nearly everyone.
-    Prestart,
-    /// `createRuntime`, right after the prestart hooks.
-    CreateRuntime,
-    /// `createContainer`, in the container's namespaces before `pivot_root`.
-    CreateContainer,
-    /// `startContainer`, inside the container before the user's program.
-    StartContainer,
-    /// `poststart`, after the user's program has been executed.
-    Poststart,
-    /// `poststop`, after the container is gone.
-    Poststop,
-}
-
 /// Where the hooks of a phase run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Namespace {
@@ -29,67 +12,64 @@ pub enum Namespace {
     Container,
 }
 
-struct Row {
-    oci_name: &'static str,
-    dir_name: &'static str,
-    status: &'static str,
-    namespace: Namespace,
-    continue_on_failure: bool,
+macro_rules! phases {
+    ($($(#[$doc:meta])* $phase:ident $oci_name:literal $dir_name:literal $status:literal $namespace:ident $goes_on:literal)*) => {
+        /// One of the six phases of OCI hooks, in the order in which they run in a container's life.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Phase {
+            $($(#[$doc])* $phase,)*
+        }
+
+        impl Phase {
+            /// All phases in the order of a container's life.
+            pub const ALL: [Phase; 6] = [$(Phase::$phase,)*];
+
+            /// The key of the phase in `config.json`'s `hooks` object, such as `createRuntime`.
+            pub const fn oci_name(self) -> &'static str {
+                match self { $(Phase::$phase => $oci_name,)* }
+            }
+
+            /// The name of the phase's directory in the hook tree, such as `create-runtime`.
+            pub const fn dir_name(self) -> &'static str {
+                match self { $(Phase::$phase => $dir_name,)* }
+            }
+
+            /// The `status` in the state that a hook of this phase reads.
+            pub const fn status(self) -> &'static str {
+                match self { $(Phase::$phase => $status,)* }
+            }
+
+            /// The namespaces in which hooks of this phase run.
+            pub const fn namespace(self) -> Namespace {
+                match self { $(Phase::$phase => Namespace::$namespace,)* }
+            }
+
+            /// Whether the hooks after a failed one still run. True for poststop only.
+            pub const fn continue_on_failure(self) -> bool {
+                match self { $(Phase::$phase => $goes_on,)* }
+            }
+        }
+    };
+}
+
+#[rustfmt::skip]
+phases! {
+    // Phase          OCI name          on disk            status     namespace  goes on after a failure
+    /// `prestart`, deprecated by the spec but used by nearly everyone.
+    Prestart          "prestart"        "prestart"         "creating" Runtime    false
+    /// `createRuntime`, right after the prestart hooks.
+    CreateRuntime     "createRuntime"   "create-runtime"   "creating" Runtime    false
+    /// `createContainer`, in the container's namespaces before `pivot_root`.
+    CreateContainer   "createContainer" "create-container" "creating" Container  false
+    /// `startContainer`, inside the container before the user's program.
+    StartContainer    "startContainer"  "start-container"  "created"  Container  false
+    /// `poststart`, after the user's program has been executed.
+    Poststart         "poststart"       "poststart"        "running"  Runtime    false
+    /// `poststop`, after the container is gone.
+    Poststop          "poststop"        "poststop"         "stopped"  Runtime    true
 }
 
 impl Phase {
-    /// All phases in the order of a container's life.
-    pub const ALL: [Phase; 6] = [
-        Phase::Prestart,
-        Phase::CreateRuntime,
-        Phase::CreateContainer,
-        Phase::StartContainer,
-        Phase::Poststart,
-        Phase::Poststop,
-    ];
-
-    #[rustfmt::skip]
-    const fn row(self) -> Row {
-        use Namespace::{Container, Runtime};
-        const fn row(oci_name: &'static str, dir_name: &'static str, status: &'static str, namespace: Namespace, continue_on_failure: bool) -> Row {
-            Row { oci_name, dir_name, status, namespace, continue_on_failure }
-        }
-        match self {
-            //                            OCI name           on disk             status      namespace  goes on after a failure
-            Phase::Prestart        => row("prestart",        "prestart",         "creating", Runtime,   false),
-            Phase::CreateRuntime   => row("createRuntime",   "create-runtime",   "creating", Runtime,   false),
-            Phase::CreateContainer => row("createContainer", "create-container", "creating", Container, false),
-            Phase::StartContainer  => row("startContainer",  "start-container",  "created",  Container, false),
-            Phase::Poststart       => row("poststart",       "poststart",        "running",  Runtime,   false),
-            Phase::Poststop        => row("poststop",        "poststop",         "stopped",  Runtime,   true),
-        }
-    }
-
-    /// The key of the phase in `config.json`'s `hooks` object, such as `createRuntime`.
-    pub const fn oci_name(self) -> &'static str {
-        self.row().oci_name
-    }
-
-    /// The name of the phase's directory in the hook tree, such as `create-runtime`.
-    pub const fn dir_name(self) -> &'static str {
-        self.row().dir_name
-    }
-
-    /// The `status` in the state that a hook of this phase reads.
-    pub const fn status(self) -> &'static str {
-        self.row().status
-    }
-
-    /// The namespaces in which hooks of this phase run.
-    pub const fn namespace(self) -> Namespace {
-        self.row().namespace
-    }
-
-    /// Whether the hooks after a failed one still run. True for poststop only.
-    pub const fn continue_on_failure(self) -> bool {
-        self.row().continue_on_failure
-    }
-
     /// The phase whose directory has this name.
     pub fn from_dir_name(name: &[u8]) -> Option<Phase> {
         Phase::ALL

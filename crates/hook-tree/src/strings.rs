@@ -10,7 +10,7 @@ pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
 }
 
 /// Iterator over the NUL-ended strings of a buffer. The buffer is known to be empty or to end with NUL.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Strings<'a> {
     rest: &'a [u8],
 }
@@ -20,6 +20,7 @@ impl<'a> Strings<'a> {
     ///
     /// # Errors
     /// [`TreeError::Unterminated`] when the last string is not ended by NUL.
+    #[inline(never)]
     pub fn parse(buffer: &'a [u8]) -> Result<Self, TreeError> {
         match buffer.last() {
             None | Some(0) => Ok(Strings { rest: buffer }),

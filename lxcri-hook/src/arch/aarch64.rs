@@ -45,10 +45,11 @@ pub unsafe extern "C" fn syscall6(
     a: usize,
     b: usize,
     c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
     number: usize,
-    rest: &[usize; 3],
 ) -> isize {
-    let [d, e, f] = *rest;
     let result;
     // SAFETY: the kernel changes x0 only; the rest is the caller's promise.
     unsafe {

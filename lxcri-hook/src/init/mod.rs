@@ -9,7 +9,7 @@ use crate::fail::{self, NOTHING};
 use crate::sys::{self, Buf, Received, Str, open};
 use crate::{phase, report, sync};
 use descriptors::Descriptors;
-use hook_tree::{Cmdline, Environ, Phase, TreeError, Values, names};
+use hook_tree::{Phase, Strings, TreeError, Values, names};
 
 /// Runs init. Once the FIFO is open, failures are written there for whoever called `start`.
 pub fn run() -> ! {
@@ -53,14 +53,8 @@ fn become_program(guest: &Dir, descriptors: &Descriptors) -> ! {
     let environ = optional(&init, text!("environ"));
     let settings = optional(&init, text!("settings"));
     let seccomp = optional(&init, text!("seccomp"));
-    let cmdline = match Cmdline::parse_program(cmdline.bytes()) {
-        Ok(cmdline) => cmdline,
-        Err(error) => init.defect(text!("cmdline"), error),
-    };
-    let environ = match Environ::parse_program(environ.bytes()) {
-        Ok(environ) => environ,
-        Err(error) => init.defect(text!("environ"), error),
-    };
+    init.check(text!("cmdline"), hook_tree::check_program(cmdline.bytes()));
+    init.check(text!("environ"), hook_tree::check_environ(environ.bytes()));
     let settings = match Values::parse(settings.bytes()) {
         Ok(settings) => settings,
         Err(error) => init.defect(text!("settings"), error),
@@ -77,11 +71,16 @@ fn become_program(guest: &Dir, descriptors: &Descriptors) -> ! {
     descriptors.release(&settings);
     sys::reap_strays();
     report::executing();
-    program::execute(&cmdline, &environ)
+    program::execute(strings(&cmdline), strings(&environ))
 }
 
 fn optional(init: &Dir, name: Str) -> Buf {
     let mut file = Buf::new();
     init.read(name, &mut file);
     file
+}
+
+/// The strings of a file that has been checked.
+fn strings(file: &Buf) -> Strings<'_> {
+    Strings::parse(file.bytes()).unwrap_or_default()
 }

@@ -112,6 +112,7 @@ fn load_filter(settings: &Values, seccomp: &[u8]) {
     }
 }
 
+#[inline(never)]
 fn drop_from_bounding(keep: u64) {
     for capability in 0..CAPABILITIES {
         let has = sys::bounding_has(capability as usize);
@@ -166,6 +167,7 @@ fn change_directory(settings: &Values, tolerated: Errno) -> bool {
     true
 }
 
+#[inline(never)]
 fn change_user(settings: &Values) {
     if let Some(uid) = settings.number(Key::Uid) {
         own_stdio(uid as u32);

@@ -3,25 +3,25 @@
 use crate::errno::Errno;
 use crate::fail::{self, Arg, die};
 use crate::sys::{self, Buf, Pointers, Ret, Str};
-use hook_tree::{Cmdline, Environ, find};
+use hook_tree::{Strings, find};
 
 /// Where programs are looked for without a `PATH`, as in glibc and musl.
 const DEFAULT_SEARCH: &[u8] = b"/bin:/usr/bin";
 
 /// Executes the program.
-pub fn execute(cmdline: &Cmdline, environ: &Environ) -> ! {
+pub fn execute(mut cmdline: Strings, environ: Strings) -> ! {
     let (mut argv, mut envp) = (Buf::new(), Buf::new());
-    let argv = Pointers::collect(cmdline.argv(), &mut argv);
-    let envp = Pointers::collect(environ.entries(), &mut envp);
-    let path = Str::from_cmdline(cmdline);
-    let name = cmdline.path_bytes();
+    let path = Str::next(&mut cmdline).unwrap_or(text!(""));
+    let argv = Pointers::collect(cmdline, &mut argv);
+    let envp = Pointers::collect(environ, &mut envp);
+    let name = path.bytes();
     if find(name, b'/').is_some() {
         let result = sys::exec(path, argv, envp);
         result.or_die(fail::PROGRAM, text!("execve"), Arg::Text(path));
     }
     let result = search(
         name,
-        environ.get("PATH").unwrap_or(DEFAULT_SEARCH),
+        value(environ, b"PATH=").unwrap_or(DEFAULT_SEARCH),
         argv,
         envp,
     );
@@ -30,6 +30,15 @@ pub fn execute(cmdline: &Cmdline, environ: &Environ) -> ! {
     }
     let format = text!("execve(%): executable file not found in $PATH");
     die(fail::PROGRAM, format, Arg::Text(path))
+}
+
+/// The value of the first variable with this name, as `getenv` finds it.
+fn value<'a>(mut environ: Strings<'a>, name: &[u8]) -> Option<&'a [u8]> {
+    loop {
+        if let value @ Some(_) = environ.next_bytes()?.strip_prefix(name) {
+            return value;
+        }
+    }
 }
 
 /// Tries each directory. A file that may not be executed is passed over, but remembered for the error.

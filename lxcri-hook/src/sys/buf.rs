@@ -1,6 +1,6 @@
 //! A growing buffer of bytes straight from `mmap`, in place of an allocator.
 
-use super::{Fd, Ret, Str, call3, call6};
+use super::{Fd, Ret, Str, call3, call5};
 use crate::arch::nr;
 use crate::fail;
 
@@ -10,64 +10,76 @@ const MREMAP_MAYMOVE: usize = 1;
 
 /// Bytes that grow by remapping whole pages. They are never given back: the launcher is short-lived, uses the same
 /// buffers for every hook, and is the smaller for it. Without memory the launcher ends.
-pub struct Buf {
-    start: *mut u8,
+pub struct Buf(*mut Header);
+
+/// What a mapping begins with; the bytes follow.
+struct Header {
     len: usize,
     capacity: usize,
 }
 
+const HEADER: usize = size_of::<Header>();
+const PAGE: usize = 4096;
+
 impl Buf {
     /// An empty buffer; takes no memory.
     pub const fn new() -> Buf {
-        Buf {
-            // Not null, so that an empty buffer is a valid slice.
-            start: core::ptr::dangling_mut(),
-            len: 0,
-            capacity: 0,
-        }
+        Buf(core::ptr::null_mut())
     }
 
     /// The bytes.
+    #[inline(never)]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `start` maps `capacity` initialised bytes, and `len` is at most `capacity`.
-        unsafe { core::slice::from_raw_parts(self.start, self.len) }
+        if self.0.is_null() {
+            return &[];
+        }
+        // SAFETY: the mapping holds the header and `capacity` initialised bytes after it; `len` is at most `capacity`.
+        unsafe { core::slice::from_raw_parts(self.0.add(1).cast(), (*self.0).len) }
     }
 
     /// The string up to the first NUL, or all of the bytes.
+    #[inline(never)]
     pub fn text(&mut self) -> Str<'_> {
+        let end = self.room(1);
         // SAFETY: there is room for the NUL, and the borrow keeps the bytes as they are.
         unsafe {
-            self.room(1).write(0);
-            Str::from_raw(self.start)
+            end.write(0);
+            Str::from_raw(self.0.add(1).cast()).unwrap_or(text!(""))
         }
     }
 
     /// [`Buf::text`] of a buffer that is no longer needed as such; its memory is never given back.
     pub fn into_text(mut self) -> Str<'static> {
-        let start = self.text().address() as *const u8;
+        self.text();
         // SAFETY: as above, and nobody has the buffer any more.
-        unsafe { Str::from_raw(start) }
+        unsafe { Str::from_raw(self.0.add(1).cast()).unwrap_or(text!("")) }
     }
 
-    /// Forgets the first bytes, at most all.
-    pub fn discard_front(&mut self, count: usize) {
-        let count = count.min(self.len);
-        self.len -= count;
-        // SAFETY: both ranges lie within the bytes of the mapping; they may overlap.
-        unsafe { core::ptr::copy(self.start.add(count), self.start, self.len) };
+    /// Keeps at most so many bytes, from the end.
+    #[inline(never)]
+    pub fn keep_last(&mut self, most: usize) {
+        let (start, len) = (self.bytes().as_ptr().cast_mut(), self.bytes().len());
+        if len > most {
+            // SAFETY: both ranges lie within the bytes of the mapping, which exists; they may overlap.
+            unsafe {
+                core::ptr::copy(start.add(len - most), start, most);
+                (*self.0).len = most;
+            }
+        }
     }
 
     /// Forgets the bytes and keeps the memory.
     pub fn clear(&mut self) {
-        self.len = 0;
+        self.keep_last(0);
     }
 
     /// Appends bytes.
+    #[inline(never)]
     pub fn push(&mut self, bytes: &[u8]) {
         let room = self.room(bytes.len());
         // SAFETY: the room is at least as long, and a borrowed slice does not overlap memory borrowed exclusively.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
-        self.len += bytes.len();
+        self.grown(bytes.len());
     }
 
     /// Appends a string without its NUL.
@@ -82,46 +94,64 @@ impl Buf {
 
     /// Reads directory entries, as `struct linux_dirent64`, to the end of the buffer.
     pub fn read_entries(&mut self, dir: Fd) -> Ret {
-        self.fill(nr::GETDENTS64, dir, 4096)
+        self.fill(nr::GETDENTS64, dir, PAGE)
     }
 
+    #[inline(never)]
     fn fill(&mut self, number: usize, fd: Fd, limit: usize) -> Ret {
         let room = self.room(limit);
         // SAFETY: both calls write at most `limit` bytes, for which there is room.
         let filled = unsafe { call3(number, fd.raw(), room as usize, limit) };
         if !filled.is_err() {
-            self.len += filled.number();
+            self.grown(filled.number());
         }
         filled
     }
 
     /// Makes place for at least so many bytes after the present ones, and says where.
+    #[inline(never)]
     pub(super) fn room(&mut self, least: usize) -> *mut u8 {
-        let needed = self.len.saturating_add(least);
-        if needed > self.capacity {
-            let capacity = needed.saturating_mul(2).saturating_add(4095) & !4095;
+        let len = self.bytes().len();
+        let mut capacity = 0;
+        if !self.0.is_null() {
+            // SAFETY: a buffer with memory has a header.
+            capacity = unsafe { (*self.0).capacity };
+        }
+        let needed = len.saturating_add(least);
+        if needed > capacity || self.0.is_null() {
+            let size = needed.saturating_mul(2).saturating_add(HEADER + PAGE - 1) & !(PAGE - 1);
             // SAFETY: a fresh anonymous mapping, or the growth of one that only this buffer knows and nothing borrows.
             let start = unsafe {
-                if self.capacity == 0 {
-                    let rest = [MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
-                    call6(nr::MMAP, [0, capacity, PROT_READ_WRITE], rest)
+                if self.0.is_null() {
+                    call5(
+                        nr::MMAP,
+                        0,
+                        size,
+                        PROT_READ_WRITE,
+                        MAP_PRIVATE_ANONYMOUS,
+                        usize::MAX,
+                    )
                 } else {
-                    let now = [self.start as usize, self.capacity, capacity];
-                    call6(nr::MREMAP, now, [MREMAP_MAYMOVE, 0, 0])
+                    let now = self.0 as usize;
+                    call5(nr::MREMAP, now, capacity + HEADER, size, MREMAP_MAYMOVE, 0)
                 }
             };
             if start.is_err() {
                 fail::out_of_memory();
             }
-            self.start = start.number() as *mut u8;
-            self.capacity = capacity;
+            self.0 = start.number() as *mut Header;
+            // SAFETY: the mapping begins with the header, which is zero when it is fresh.
+            unsafe { (*self.0).capacity = size - HEADER };
         }
         // SAFETY: `len` is at most the capacity of the mapping.
-        unsafe { self.start.add(self.len) }
+        unsafe { self.0.add(1).cast::<u8>().add(len) }
     }
 
-    /// Counts bytes that were written to [`Buf::room`].
+    /// Counts bytes that were written to [`Buf::room`], which has made sure of the header.
     pub(super) fn grown(&mut self, by: usize) {
-        self.len += by;
+        if !self.0.is_null() {
+            // SAFETY: a buffer with memory has a header.
+            unsafe { (*self.0).len += by };
+        }
     }
 }

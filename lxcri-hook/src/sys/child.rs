@@ -1,6 +1,6 @@
 //! Child processes: made like vfork, waited for by pidfd, killed by process group.
 
-use super::{Fd, Pointers, Ret, Str, call3, call6, exit};
+use super::{Fd, Pointers, Ret, Str, call3, call5, exit};
 use crate::arch::{self, nr};
 use crate::errno::Errno;
 use core::cell::UnsafeCell;
@@ -49,6 +49,7 @@ pub struct Spawn<'a> {
 
 impl Spawn<'_> {
     /// Makes the child, leader of its own process group. Returns when it has executed the program or failed to.
+    #[inline(never)]
     pub fn start(&mut self) {
         let flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
         let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_SIZE);
@@ -120,6 +121,6 @@ fn wait_for(pid: usize) -> Option<i32> {
     let mut status = 0i32;
     let status_at = &raw mut status as usize;
     // SAFETY: the kernel writes one int.
-    let reaped = unsafe { call6(nr::WAIT4, [pid, status_at, WNOHANG], [0; 3]) };
+    let reaped = unsafe { call5(nr::WAIT4, pid, status_at, WNOHANG, 0, 0) };
     (reaped.number() as isize > 0).then_some(status)
 }

@@ -1,6 +1,6 @@
 //! What the container process is: session, limits, ids, capabilities, filters.
 
-use super::{Fd, Ret, call3, call6};
+use super::{Fd, Ret, call3, call5};
 use crate::arch::nr;
 
 const TIOCSCTTY: usize = 0x540e;
@@ -17,7 +17,7 @@ const SECCOMP_SET_MODE_FILTER: usize = 1;
 
 fn prctl(option: usize, a: usize, b: usize) -> Ret {
     // SAFETY: every option used here takes numbers only; those that look at more of them want zeros.
-    unsafe { call6(nr::PRCTL, [option, a, b], [0; 3]) }
+    unsafe { call5(nr::PRCTL, option, a, b, 0, 0) }
 }
 
 /// Starts a session.
@@ -47,9 +47,9 @@ pub fn personality(value: u64) -> Ret {
 /// Sets a resource limit of this process.
 pub fn set_rlimit(limit: hook_tree::Rlimit) -> Ret {
     let pair = [limit.soft, limit.hard];
-    let what = [0, limit.resource as usize, pair.as_ptr() as usize];
+    let resource = limit.resource as usize;
     // SAFETY: `struct rlimit64` is two 64-bit numbers.
-    unsafe { call6(nr::PRLIMIT64, what, [0; 3]) }
+    unsafe { call5(nr::PRLIMIT64, 0, resource, pair.as_ptr() as usize, 0, 0) }
 }
 
 /// Keeps other processes of the same user, even in a container, from looking into this one until it executes.

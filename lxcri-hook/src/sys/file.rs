@@ -1,6 +1,6 @@
 //! Descriptors, files and pipes.
 
-use super::{Ret, Str, call3, call6};
+use super::{Ret, Str, call3, call5};
 use crate::arch::{self, nr};
 use core::num::NonZeroU32;
 
@@ -70,9 +70,17 @@ const FIONREAD: usize = 0x541b;
 /// Opens a file, close-on-exec, relative to `dir` or to the working directory.
 pub fn openat(dir: Option<Fd>, path: Str, flags: usize) -> Ret {
     let dir = dir.map_or(AT_FDCWD, Fd::raw);
-    let how = [dir, path.address(), flags | open::CLOEXEC];
     // SAFETY: `path` ends with NUL.
-    unsafe { call6(nr::OPENAT, how, [0o600, 0, 0]) }
+    unsafe {
+        call5(
+            nr::OPENAT,
+            dir,
+            path.address(),
+            flags | open::CLOEXEC,
+            0o600,
+            0,
+        )
+    }
 }
 
 /// Writes once.

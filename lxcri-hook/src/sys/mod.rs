@@ -67,13 +67,13 @@ unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> Ret {
     Ret(unsafe { arch::syscall3(a, b, c, number) })
 }
 
-/// Makes a call with up to six arguments.
+/// Makes a call with five arguments, which are all the kernel looks at in any call used here but `mmap`.
 ///
 /// # Safety
 /// As for [`arch::syscall3`].
-unsafe fn call6(number: usize, [a, b, c]: [usize; 3], rest: [usize; 3]) -> Ret {
-    // SAFETY: the caller's promise.
-    Ret(unsafe { arch::syscall6(a, b, c, number, &rest) })
+unsafe fn call5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> Ret {
+    // SAFETY: the caller's promise. The offset of `mmap` means nothing for anonymous memory.
+    Ret(unsafe { arch::syscall6(a, b, c, d, e, 0, number) })
 }
 
 /// Makes the process independent of what it inherited: descriptors above stdio, signal dispositions and mask.

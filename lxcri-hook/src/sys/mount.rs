@@ -1,6 +1,6 @@
 //! Making superblocks with the new mount API, and taking mounts away.
 
-use super::{Fd, Ret, Str, call3, call6};
+use super::{Fd, Ret, Str, call3, call5};
 use crate::arch::nr;
 
 const FSOPEN_CLOEXEC: usize = 1;
@@ -18,32 +18,34 @@ pub fn fsopen(fstype: Str) -> Ret {
     unsafe { call3(nr::FSOPEN, fstype.address(), FSOPEN_CLOEXEC, 0) }
 }
 
-/// Sets an option: a flag, or a key with a value.
-pub fn fsconfig_set(context: Fd, key: Str, value: Option<Str>) -> Ret {
-    let (command, value) = match value {
-        Some(value) => (FSCONFIG_SET_STRING, value.address()),
-        None => (FSCONFIG_SET_FLAG, 0),
-    };
-    // SAFETY: both strings end with NUL.
-    unsafe {
-        call6(
-            nr::FSCONFIG,
-            [context.raw(), command, key.address()],
-            [value, 0, 0],
-        )
+/// Sets an option: a flag `key`, or `key=value`.
+pub fn fsconfig_set(context: Fd, option: Str) -> Ret {
+    // The kernel takes keys of 255 bytes; a longer one is cut and unknown to every file system.
+    let mut key = [0u8; 256];
+    let mut command = FSCONFIG_SET_FLAG;
+    let mut value = 0;
+    for (slot, byte) in key.iter_mut().zip(option.bytes()).take(255) {
+        value += 1;
+        if *byte == b'=' {
+            command = FSCONFIG_SET_STRING;
+            break;
+        }
+        *slot = *byte;
     }
+    let key = key.as_ptr() as usize;
+    let value = if command == FSCONFIG_SET_FLAG {
+        0
+    } else {
+        option.address() + value
+    };
+    // SAFETY: both strings end with NUL: the key has one byte more than is written, the value is the rest of `option`.
+    unsafe { call5(nr::FSCONFIG, context.raw(), command, key, value, 0) }
 }
 
 /// Makes the superblock.
 pub fn fsconfig_create(context: Fd) -> Ret {
     // SAFETY: the command takes no strings.
-    unsafe {
-        call6(
-            nr::FSCONFIG,
-            [context.raw(), FSCONFIG_CMD_CREATE, 0],
-            [0; 3],
-        )
-    }
+    unsafe { call5(nr::FSCONFIG, context.raw(), FSCONFIG_CMD_CREATE, 0, 0, 0) }
 }
 
 /// Makes a detached mount of the superblock with these attributes (`MOUNT_ATTR_*`).

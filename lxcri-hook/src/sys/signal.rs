@@ -1,6 +1,6 @@
 //! Signal dispositions and mask.
 
-use super::{call6, exit};
+use super::{call5, exit};
 use crate::arch::nr;
 
 const SIG_DFL: usize = 0;
@@ -18,10 +18,13 @@ fn set_action(signal: usize, handler: usize) {
     let action = [handler, SA_RESTORER, handler, 0];
     // SAFETY: `struct sigaction` of the kernel is handler, flags, restorer and an 8-byte mask.
     let _ = unsafe {
-        call6(
+        call5(
             nr::RT_SIGACTION,
-            [signal, action.as_ptr() as usize, 0],
-            [SET_SIZE, 0, 0],
+            signal,
+            action.as_ptr() as usize,
+            0,
+            SET_SIZE,
+            0,
         )
     };
 }
@@ -41,9 +44,9 @@ pub(super) fn reset() {
     }
     set_action(SIGPIPE, SIG_IGN);
     let empty = 0u64;
-    let mask = [SIG_SETMASK, &raw const empty as usize, 0];
+    let mask = &raw const empty as usize;
     // SAFETY: the set has the size that is passed.
-    let _ = unsafe { call6(nr::RT_SIGPROCMASK, mask, [SET_SIZE, 0, 0]) };
+    let _ = unsafe { call5(nr::RT_SIGPROCMASK, SIG_SETMASK, mask, 0, SET_SIZE, 0) };
 }
 
 extern "C" fn exit_with_signal(signal: i32) {

@@ -1,6 +1,6 @@
 //! Clocks and waiting.
 
-use super::{Fd, Ret, call3, call6};
+use super::{Fd, Ret, call3, call5};
 use crate::arch::nr;
 
 /// A clock of the kernel.
@@ -64,10 +64,10 @@ impl Poll {
         } else {
             time.as_ptr() as usize
         };
-        let set = [self.0.as_mut_ptr() as usize, self.0.len(), time];
+        let set = self.0.as_mut_ptr() as usize;
         // SAFETY: pointer and length belong to one array of `struct pollfd`; the time is null or a `struct timespec`;
         // without a signal mask its size is not looked at.
-        unsafe { call6(nr::PPOLL, set, [0, 8, 0]) }
+        unsafe { call5(nr::PPOLL, set, self.0.len(), time, 0, 8) }
     }
 
     /// Whether this descriptor has ended the wait.
