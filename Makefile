@@ -47,7 +47,9 @@ demo: ## run a container with two hooks in each phase and print what ran (as roo
 	$(MAKE) build
 	LXCRI=$(BIN) scripts/demo.sh
 
-test: build ## run every test, the privileged ones as far as the machine allows (as root)
+test: ## run every test, the privileged ones as far as the machine allows (as root)
+	scripts/deps.sh build test
+	$(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) scripts/test.sh
 
 test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (as root)

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod commands;
 pub mod console;
+pub mod errors;
 pub mod features;
 pub mod guest;
 pub mod hooks_report;
@@ -32,4 +33,4 @@ pub mod sys;
 pub mod sysctl;
 
 /// The version of the runtime-spec that the state says it complies with.
-pub const OCI_VERSION: &str = "1.2.1";
+pub const OCI_VERSION: &str = spec::OCI_VERSION_MAX;

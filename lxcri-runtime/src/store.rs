@@ -327,7 +327,7 @@ pub fn list(root: &Path) -> Result<Vec<String>> {
 }
 
 fn warned<T>(error: anyhow::Error) -> Option<T> {
-    log::warn!("{error:#}");
+    log::warn!("{}", crate::errors::one_line(&error));
     None
 }
 

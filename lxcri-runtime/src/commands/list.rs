@@ -31,7 +31,7 @@ pub fn print(runtime: &Runtime, format: TableFormat, quiet: bool) -> Result<()> 
             // Deleted meanwhile.
             Err(_) if !container.exists() => continue,
             Err(e) => {
-                log::warn!("container {id}: {e:#}");
+                log::warn!("container {id}: {}", crate::errors::one_line(&e));
                 continue;
             }
         };

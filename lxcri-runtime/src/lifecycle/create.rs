@@ -266,7 +266,7 @@ impl Attempt<'_> {
     fn take_back(self, lock: Lock) {
         let state = self.state();
         for error in destroy::destroy(self.runtime, self.container, state, self.record) {
-            log::warn!("{error:#}");
+            log::warn!("{}", crate::errors::one_line(&error));
         }
         drop(lock);
         if let Some(path) = &self.request.pid_file {

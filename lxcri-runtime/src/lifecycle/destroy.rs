@@ -49,7 +49,8 @@ pub fn destroy(
     state.status = Status::Stopped;
     state.pid = None;
     keep(container.write_state(&state));
-    let copy = record.as_ref().and_then(|r| r.hooks_log.as_deref());
+    let created_with = record.as_ref().and_then(|r| r.hooks_log.as_deref());
+    let copy = runtime.hooks_log.as_deref().or(created_with);
     // Before the container began to exist, no hook has run to which a poststop hook would be the other half, and the tree
     // may be unfinished.
     let begun = record
@@ -110,7 +111,7 @@ fn poststop(
     }
     let known = records.count();
     if let Err(e) = tools::destroy(container, &runtime.root) {
-        log::warn!("{e:#}");
+        log::warn!("{}", crate::errors::one_line(&e));
     }
     let ran = records.copy_from(known)?;
     for record in &ran {
@@ -144,6 +145,6 @@ pub fn join(errors: Vec<Error>) -> anyhow::Result<()> {
     if errors.is_empty() {
         return Ok(());
     }
-    let texts: Vec<String> = errors.iter().map(|e| format!("{e:#}")).collect();
+    let texts: Vec<String> = errors.iter().map(crate::errors::one_line).collect();
     Err(anyhow!("{}", texts.join("; ")))
 }

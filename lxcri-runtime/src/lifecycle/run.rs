@@ -67,7 +67,7 @@ fn clean(runtime: &Runtime, container: &Container) {
         Err(error) => vec![error],
     };
     for error in errors {
-        log::warn!("{error:#}");
+        log::warn!("{}", crate::errors::one_line(&error));
     }
 }
 

@@ -35,7 +35,7 @@ pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
         Err(Failure::Stopped(error)) => Err(error),
         Err(Failure::Destroy(error)) => {
             for other in destroy::destroy(runtime, &container, state, Some(record)) {
-                log::warn!("{other:#}");
+                log::warn!("{}", crate::errors::one_line(&other));
             }
             Err(error)
         }

@@ -146,7 +146,7 @@ impl Drop for Monitor {
             return;
         }
         if let Err(e) = self.kill().and_then(|()| self.wait()) {
-            log::warn!("{e:#}");
+            log::warn!("{}", crate::errors::one_line(&e));
         }
     }
 }
