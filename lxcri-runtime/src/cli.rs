@@ -48,6 +48,9 @@ pub struct Global {
     /// Let systemd make the cgroup; linux.cgroupsPath is then slice:prefix:name
     #[arg(long, global = true)]
     pub systemd_cgroup: bool,
+    /// Configuration file [default: /etc/lxcri/lxcri.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// File to which a line is appended for each hook that ran; it outlives the container
     #[arg(long, global = true, value_name = "FILE")]
     pub hooks_log: Option<PathBuf>,

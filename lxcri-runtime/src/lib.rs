@@ -4,6 +4,7 @@
 pub mod cgroup;
 pub mod cli;
 pub mod commands;
+pub mod configuration;
 pub mod console;
 pub mod errors;
 pub mod features;

@@ -14,6 +14,7 @@ pub fn runtime(global: &cli::Global) -> Result<Runtime> {
         root: absolute(&global.root)?,
         systemd_cgroup: global.systemd_cgroup,
         hooks_log: global.hooks_log.as_deref().map(absolute).transpose()?,
+        config: global.config.clone(),
     })
 }
 

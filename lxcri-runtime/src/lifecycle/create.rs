@@ -23,7 +23,7 @@ use crate::process::Process;
 use crate::records::Records;
 use crate::store::{Container, Lock, Record};
 use crate::sync::Listener;
-use crate::{guest, startup};
+use crate::{configuration, guest, startup};
 
 /// What is to be created.
 #[derive(Clone, Debug)]
@@ -69,6 +69,11 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
     if container.exists() {
         bail!("container {} already exists", request.id);
     }
+    let configuration = configuration::load(runtime.config.as_deref())?;
+    let runtime = &Runtime {
+        hooks_log: runtime.hooks_log.clone().or(configuration.hooks_log),
+        ..runtime.clone()
+    };
     let prepared = prepare::prepare(runtime, &request)?;
     let preserved = startup::claim(request.preserve_fds)?;
     let lock = container.make(&runtime.root, prepared.shared)?;

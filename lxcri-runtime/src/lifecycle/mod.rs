@@ -20,4 +20,7 @@ pub struct Runtime {
     pub systemd_cgroup: bool,
     /// The file that gets a copy of each hook's record, absolute.
     pub hooks_log: Option<PathBuf>,
+    /// The configuration file that was asked for. It counts at `create` alone, so that a broken one keeps no container from
+    /// being stopped and deleted.
+    pub config: Option<PathBuf>,
 }
