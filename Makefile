@@ -13,11 +13,11 @@ INSTALL = install
 .PHONY: build install uninstall demo test test-matrix bench lint help clean deps
 
 build: ## build the release binaries (the default)
-	$(CARGO) build --workspace --release
+	$(CARGO) build --workspace --exclude lxcri-tests --release
 
 # Built only if missing, so that root can install without a toolchain.
 $(BIN) $(LAUNCHER):
-	$(CARGO) build --workspace --release
+	$(CARGO) build --workspace --exclude lxcri-tests --release
 
 install: $(BIN) $(LAUNCHER) ## install to $(DESTDIR)$(PREFIX)
 	$(INSTALL) -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lxcri
@@ -57,6 +57,7 @@ test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (a
 bench: ## measure lxcri against lxc-start, runc and crun (as root)
 	scripts/deps.sh build bench
 	$(MAKE) build
+	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
 	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) scripts/bench.sh
 
 lint: ## check formatting and run clippy

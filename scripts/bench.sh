@@ -10,7 +10,7 @@ LXCRI=${LXCRI:-$release/lxcri}
 LAUNCHER=${LAUNCHER:-$release/lxcri-hook}
 bench=${BENCH:-$(dirname "$LAUNCHER")/lxcri-bench}
 for program in "$LXCRI" "$LAUNCHER" "$bench"; do
-    [ -x "$program" ] || { echo "bench: $program is not built: run \`make\`" >&2; exit 1; }
+    [ -x "$program" ] || { echo "bench: $program is not built: \`make bench\` does it" >&2; exit 1; }
 done
 scripts/deps.sh bench
 export LXCRI LAUNCHER

@@ -6,7 +6,7 @@ set -eu
 packages() {
     for group in "$@"; do
         case $group in
-        build) echo build-essential pkg-config libseccomp-dev libelf-dev zlib1g-dev ;;
+        build) echo build-essential pkg-config libseccomp-dev ;;
         demo) echo lxc busybox-static ;;
         test) echo lxc busybox-static runc crun podman conmon containerd ;;
         bench) echo lxc busybox-static runc crun ;;
@@ -43,7 +43,7 @@ fi
 case " $* " in
 *" build "*)
     command -v cargo >/dev/null || {
-        echo "deps.sh: no cargo: install Rust 1.88 or later (https://rustup.rs; Debian's is too old)" >&2
+        echo "deps.sh: no cargo: install Rust 1.89 or later (https://rustup.rs; Debian's is too old)" >&2
         exit 1
     }
     ;;

@@ -1,9 +1,9 @@
 //! What the launcher was asked to do: from its arguments or, without any, from liblxc's environment.
 
-use crate::fail::{NO_CONTEXT, USAGE, die};
+use crate::fail::{Arg, NO_CONTEXT, NOTHING, USAGE, die};
 use crate::start::Start;
-use core::ffi::CStr;
-use hook_tree::{Phase, names};
+use crate::sys::{Buf, Str};
+use hook_tree::Phase;
 
 /// The job.
 pub enum Command {
@@ -12,7 +12,7 @@ pub enum Command {
         /// The phase.
         phase: Phase,
         /// The directory with the tree.
-        dir: &'static [u8],
+        dir: Str<'static>,
         /// Whether the runtime waits at the sync socket.
         sync: bool,
     },
@@ -20,54 +20,56 @@ pub enum Command {
     Init,
 }
 
-const USAGE_TEXT: &[u8] = b"usage: lxcri-hook create-container|start-container|poststop DIR, \
-create-container DIR sync, init, or no arguments with LXC_HOOK_TYPE and LXC_CONFIG_FILE set";
-
 impl Command {
     /// Takes the arguments apart.
     pub fn from_start(start: &Start) -> Command {
-        let arg = |index| start.arg(index).map(CStr::to_bytes);
-        match (arg(1), arg(2), arg(3), arg(4)) {
-            (None, ..) => from_environment(start),
-            (Some(b"init"), None, ..) => Command::Init,
-            (Some(phase), Some(dir), third @ (None | Some(b"sync")), None) => {
-                let sync = third.is_some();
-                match Phase::from_dir_name(phase) {
-                    Some(phase @ Phase::CreateContainer) => Command::Phase { phase, dir, sync },
-                    // The other phases belong to the runtime.
-                    Some(phase @ (Phase::StartContainer | Phase::Poststop)) if !sync => {
-                        Command::Phase { phase, dir, sync }
-                    }
-                    _ => die(USAGE, &[USAGE_TEXT]),
-                }
+        let Some(first) = start.arg(1) else {
+            return from_environment(start);
+        };
+        let sync = match start.arg(3).map(Str::bytes) {
+            None => false,
+            Some(b"sync") if start.arg(4).is_none() => true,
+            Some(_) => usage(),
+        };
+        match (Phase::from_dir_name(first.bytes()), start.arg(2)) {
+            (None, None) if first.bytes() == b"init" => Command::Init,
+            (Some(phase @ Phase::CreateContainer), Some(dir)) => {
+                Command::Phase { phase, dir, sync }
             }
-            _ => die(USAGE, &[USAGE_TEXT]),
+            // The other phases belong to the runtime.
+            (Some(phase @ (Phase::StartContainer | Phase::Poststop)), Some(dir)) if !sync => {
+                Command::Phase { phase, dir, sync }
+            }
+            _ => usage(),
         }
     }
 }
 
+fn usage() -> ! {
+    let usage = text!(
+        "usage: lxcri-hook create-container|start-container|poststop DIR, create-container DIR sync, init, or no \
+         arguments in a hook of LXC"
+    );
+    die(USAGE, usage, NOTHING)
+}
+
 /// With `lxc.hook.version = 1`, liblxc says in the environment which hook this is (lxc.container.conf(5)).
 fn from_environment(start: &Start) -> Command {
-    let variable = |name: &str| match start.env(name).map(CStr::to_bytes) {
-        Some(value) if !value.is_empty() => value,
-        _ => {
-            let hint: &[u8] = b" is not set (is lxc.hook.version = 1 missing?); ";
-            die(NO_CONTEXT, &[name.as_bytes(), hint, USAGE_TEXT])
-        }
-    };
-    let phase = match variable("LXC_HOOK_TYPE") {
+    let kind = variable(start, "LXC_HOOK_TYPE");
+    let phase = match kind.bytes() {
         b"mount" => Phase::CreateContainer,
         b"start" => Phase::StartContainer,
         b"destroy" => Phase::Poststop,
-        other => die(
+        _ => die(
             NO_CONTEXT,
-            &[b"LXC_HOOK_TYPE=", other, b": no phase belongs to this hook"],
+            text!("LXC_HOOK_TYPE=%: no phase belongs to this hook"),
+            Arg::Text(kind),
         ),
     };
-    // The start hook runs inside the container, which sees the guest part of the directory only.
     let dir = match phase {
-        Phase::StartContainer => names::GUEST_MOUNT.as_bytes(),
-        _ => parent(variable("LXC_CONFIG_FILE")),
+        // The start hook runs inside the container, which sees the guest part of the directory only.
+        Phase::StartContainer => text!("/.lxcri"),
+        _ => parent(variable(start, "LXC_CONFIG_FILE").bytes()),
     };
     Command::Phase {
         phase,
@@ -76,10 +78,26 @@ fn from_environment(start: &Start) -> Command {
     }
 }
 
-fn parent(path: &'static [u8]) -> &'static [u8] {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        None => b".",
-        Some(0) => b"/",
-        Some(slash) => path.get(..slash).unwrap_or_default(),
+fn variable(start: &Start, name: &str) -> Str<'static> {
+    match start.env(name) {
+        Some(value) if !value.bytes().is_empty() => value,
+        _ => {
+            let mut variable = Buf::new();
+            variable.push(name.as_bytes());
+            let format = text!(
+                "% is not set: neither arguments nor a hook of LXC with lxc.hook.version = 1"
+            );
+            die(NO_CONTEXT, format, Arg::Text(variable.text()))
+        }
     }
+}
+
+fn parent(path: &[u8]) -> Str<'static> {
+    let mut dir = Buf::new();
+    match path.iter().rposition(|byte| *byte == b'/') {
+        None => dir.push(b"."),
+        // With its slash, so that the root stays the root.
+        Some(slash) => dir.push(path.get(..=slash).unwrap_or_default()),
+    }
+    dir.into_text()
 }

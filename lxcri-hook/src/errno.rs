@@ -2,15 +2,14 @@
 
 /// An error number of the kernel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Errno(pub u16);
+pub struct Errno(pub i32);
 
 impl Errno {
+    /// No error.
+    pub const NONE: Errno = Errno(0);
     pub const ENOENT: Errno = Errno(2);
-    pub const EINTR: Errno = Errno(4);
-    pub const EAGAIN: Errno = Errno(11);
     pub const EACCES: Errno = Errno(13);
     pub const ENOTDIR: Errno = Errno(20);
-    pub const EINVAL: Errno = Errno(22);
     pub const ELOOP: Errno = Errno(40);
     pub const EMSGSIZE: Errno = Errno(90);
 
@@ -19,7 +18,7 @@ impl Errno {
         let mut entries = TEXTS.split(|byte| *byte == b'\n');
         entries
             .find_map(|entry| match entry.split_first() {
-                Some((number, text)) if u16::from(*number) == self.0 => Some(text),
+                Some((number, text)) if i32::from(*number) == self.0 => Some(text),
                 _ => None,
             })
             .unwrap_or_default()

@@ -6,7 +6,7 @@
 
 use crate::errno::Errno;
 use crate::report;
-use crate::sys::{self, Buf};
+use crate::sys::{self, Buf, Ret, Str};
 
 /// A fault in the launcher itself.
 pub const INTERNAL: u8 = 1;
@@ -45,22 +45,32 @@ pub const SETTING: u8 = 17;
 /// The user's program could not be executed.
 pub const PROGRAM: u8 = 18;
 
-/// Ends the launcher with this code and the concatenation of these pieces as the reason.
-#[cold]
-#[inline(never)]
-pub fn die(code: u8, pieces: &[&[u8]]) -> ! {
-    report::tell(Buf::concat(pieces).bytes());
-    sys::exit(code)
+/// The argument in a message.
+#[derive(Clone, Copy)]
+pub enum Arg<'a> {
+    /// Text.
+    Text(Str<'a>),
+    /// A number, in decimal.
+    Number(u64),
 }
 
-/// Ends the launcher because of a system call, shown with its argument:
-/// `openat(/x/cmdline): permission denied (EACCES)`.
+/// No argument.
+pub const NOTHING: Arg = Arg::Text(text!(""));
+
+/// Ends the launcher with this code and a reason: the format with the argument in the place of `%`.
 #[cold]
 #[inline(never)]
-pub fn die_of(code: u8, call: &[u8], argument: &[u8], errno: Errno) -> ! {
+pub fn die(code: u8, format: Str, argument: Arg) -> ! {
     let mut text = Buf::new();
-    push_call(&mut text, call, argument, errno);
-    die(code, &[text.bytes()])
+    describe(&mut text, format, argument);
+    finish(code, &text)
+}
+
+/// Ends the launcher with a text that is complete.
+#[cold]
+pub fn finish(code: u8, text: &Buf) -> ! {
+    report::tell(text.bytes());
+    sys::exit(code)
 }
 
 /// Ends the launcher for want of memory, with what needs none.
@@ -70,63 +80,43 @@ pub fn out_of_memory() -> ! {
     sys::exit(NO_MEMORY)
 }
 
-/// Appends the text of a failed system call.
-pub fn push_call(text: &mut Buf, call: &[u8], argument: &[u8], errno: Errno) {
-    text.append(&[call, b"(", argument, b"): "]);
+/// Appends the format with the argument in the place of `%`.
+#[inline(never)]
+pub fn describe(text: &mut Buf, format: Str, argument: Arg) {
+    for byte in format.bytes() {
+        match (byte, argument) {
+            (b'%', Arg::Text(argument)) => text.push_text(argument),
+            (b'%', Arg::Number(number)) => push_number(text, number),
+            _ => text.push(&[*byte]),
+        }
+    }
+}
+
+/// Appends a failed system call with its argument: `openat(/x/cmdline): permission denied (EACCES)`.
+#[inline(never)]
+pub fn describe_call(text: &mut Buf, call: Str, argument: Arg, errno: Errno) {
+    text.push_text(call);
+    describe(text, text!("(%): "), argument);
     match errno.text() {
-        b"" => text.append(&[b"error ", Decimal::new(errno.0.into()).bytes()]),
+        b"" => describe(text, text!("error %"), Arg::Number(errno.0 as u64)),
         known => text.push(known),
     }
 }
 
-/// What to do with the result of a call that must succeed.
-pub trait OrDie<T> {
-    /// The value, or the end of the launcher.
-    fn or_die(self, code: u8, call: &[u8], argument: &[u8]) -> T;
+/// Appends a number in decimal.
+pub fn push_number(text: &mut Buf, number: u64) {
+    hook_tree::decimal(number, &mut |digits| text.push(digits));
 }
 
-impl<T> OrDie<T> for sys::Result<T> {
-    #[inline(always)]
-    fn or_die(self, code: u8, call: &[u8], argument: &[u8]) -> T {
-        match self {
-            Ok(value) => value,
-            Err(errno) => die_of(code, call, argument, errno),
+impl Ret {
+    /// The number that a system call returned; ends the launcher when it is an error.
+    #[inline(never)]
+    pub fn or_die(self, code: u8, call: Str, argument: Arg) -> usize {
+        if self.is_err() {
+            let mut text = Buf::new();
+            describe_call(&mut text, call, argument, self.errno());
+            finish(code, &text);
         }
-    }
-}
-
-/// A number in decimal, ended by NUL so that it can also name a directory.
-pub struct Decimal {
-    digits: [u8; 24],
-    start: usize,
-}
-
-impl Decimal {
-    const END: usize = 23;
-
-    /// Formats the number.
-    pub fn new(mut value: u64) -> Decimal {
-        let mut digits = [0; 24];
-        let mut start = Self::END;
-        for slot in digits.iter_mut().take(Self::END).rev() {
-            *slot = b'0' + (value % 10) as u8;
-            start -= 1;
-            value /= 10;
-            if value == 0 {
-                break;
-            }
-        }
-        Decimal { digits, start }
-    }
-
-    /// The digits.
-    pub fn bytes(&self) -> &[u8] {
-        self.string().to_bytes()
-    }
-
-    /// The digits as a string.
-    pub fn string(&self) -> &core::ffi::CStr {
-        let digits = self.digits.get(self.start..).unwrap_or_default();
-        core::ffi::CStr::from_bytes_until_nul(digits).unwrap_or_default()
+        self.number()
     }
 }

@@ -1,8 +1,10 @@
-//! Runs one hook: process, deadline, output.
+//! One hook: its process, deadline and output, and what is said of it afterwards.
 
-use crate::fail::{self, OrDie, die};
-use crate::sys::{self, Buf, Child, Clock, Fd, Pointers, Readiness, Spawn, nanoseconds};
-use hook_tree::{Cmdline, Environ};
+use crate::errno::Errno;
+use crate::fail::{self, Arg, NOTHING, describe_call, die, finish};
+use crate::report;
+use crate::sys::{self, Buf, Clock, Fd, Pointers, Poll, Spawn, Str, nanoseconds};
+use hook_tree::{Cmdline, End, Environ, FailureLine, Phase, Record};
 
 /// How much of the end of each stream is kept.
 const KEPT: usize = 4096;
@@ -13,231 +15,282 @@ const SECOND: u64 = 1_000_000_000;
 /// How long a killed hook may take to disappear. Only a process in an uninterruptible wait needs any time.
 const KILL_WAIT: u64 = 2 * SECOND;
 
-/// How a hook ended.
-#[derive(Clone, Copy)]
-pub enum End {
-    /// By itself or by a signal that was not ours.
-    Ended,
-    /// Its deadline of so many seconds passed.
-    TimedOut(u64),
-    /// It could not be run; [`Memory::why`] says why.
-    NotRun,
-}
-
-/// What is known about a hook that ran.
-pub struct Outcome {
-    /// Its process id; 0 when it never was a process.
-    pub pid: u32,
-    /// Its start in nanoseconds since the epoch.
-    pub start_ns: u64,
-    /// Its duration in nanoseconds.
-    pub duration_ns: u64,
-    /// Its end.
-    pub end: End,
-    /// Its status, if it was a process and has disappeared in time.
-    pub status: Option<sys::End>,
-}
-
-/// The memory that hooks use one after the other.
-pub struct Memory {
-    /// The ends of a hook's stdout and stderr.
-    pub tails: [Buf; 2],
-    /// Why it could not be run.
-    pub why: Buf,
-    scratch: Buf,
+/// A hook, and the memory that hooks use one after the other.
+pub struct Hook {
+    /// Its place in the phase.
+    pub index: u32,
+    phase: Phase,
+    /// In seconds; 0 for none.
+    pub timeout: u64,
+    /// Its working directory.
+    pub cwd: Option<Fd>,
+    /// What `wait4` said; none when it never ran, or has not disappeared in time after it was killed.
+    status: Option<i32>,
+    pid: u32,
+    /// Nanoseconds since the epoch.
+    start: u64,
+    /// In nanoseconds.
+    duration: u64,
+    /// The contents of its files.
+    pub cmdline: Buf,
+    pub environ: Buf,
+    /// Why it could not be run; empty when it could.
+    why: Buf,
+    output: Output,
     argv: Buf,
     envp: Buf,
 }
 
-impl Memory {
-    /// No memory yet.
-    pub const fn new() -> Memory {
-        Memory {
-            tails: [Buf::new(), Buf::new()],
+/// The end of a stream.
+struct Tail {
+    /// The read end, until the stream's end.
+    stream: Option<Fd>,
+    bytes: Buf,
+}
+
+impl Tail {
+    const fn new() -> Tail {
+        Tail {
+            stream: None,
+            bytes: Buf::new(),
+        }
+    }
+
+    /// Makes the pipe and returns its write end.
+    fn open(&mut self) -> Option<Fd> {
+        let mut ends = [-1; 2];
+        sys::pipe(&mut ends).or_die(fail::SYSTEM, text!("pipe2"), NOTHING);
+        let [read, write] = ends;
+        self.stream = Fd::from_number(read);
+        self.bytes.clear();
+        Fd::from_number(write)
+    }
+
+    /// Reads once; forgets the stream at its end.
+    fn drain(&mut self, scratch: &mut Buf, limit: usize) {
+        let Some(stream) = self.stream else { return };
+        scratch.clear();
+        let count = scratch.read_from(stream, limit);
+        if count.is_err() || count.number() == 0 {
+            return self.close();
+        }
+        let piece = scratch.bytes();
+        let piece = piece
+            .get(piece.len().saturating_sub(KEPT)..)
+            .unwrap_or_default();
+        let excess = (self.bytes.bytes().len() + piece.len()).saturating_sub(KEPT);
+        self.bytes.discard_front(excess);
+        self.bytes.push(piece);
+    }
+
+    /// Takes what was written before the hook ended, and no more: a grandchild may go on writing for ever.
+    fn drain_rest(&mut self, scratch: &mut Buf) {
+        let mut left = self.stream.map_or(0, sys::readable);
+        while left > 0 {
+            self.drain(scratch, left.min(READ_SIZE));
+            left = left.saturating_sub(READ_SIZE);
+        }
+        self.close();
+    }
+
+    fn close(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.close();
+        }
+    }
+}
+
+/// The output of a hook while it runs.
+struct Output {
+    timed_out: bool,
+    stdout: Tail,
+    stderr: Tail,
+    scratch: Buf,
+}
+
+impl Output {
+    /// Drains the output until the hook has ended or its deadline, in nanoseconds, has passed and it was killed. When
+    /// nobody waits for the hook any more, it is killed and the launcher ends.
+    fn follow(&mut self, hook: &Spawn, mut deadline: u64) -> Option<i32> {
+        let pidfd = Fd::from_number(hook.pidfd);
+        loop {
+            let left = match deadline {
+                u64::MAX => deadline,
+                _ => deadline.saturating_sub(nanoseconds(Clock::Monotonic)),
+            };
+            let lifeline = report::lifeline();
+            let mut poll = Poll::new([pidfd, self.stdout.stream, self.stderr.stream], lifeline);
+            let polled = poll.wait(left);
+            if poll.is_ready(0) || (left == 0 && self.timed_out) {
+                return hook.reap();
+            }
+            if left == 0 {
+                hook.kill();
+                self.timed_out = true;
+                deadline = nanoseconds(Clock::Monotonic).saturating_add(KILL_WAIT);
+            }
+            if poll.is_ready(3) || polled.is_err() {
+                hook.kill();
+                die(
+                    fail::SYNC_LOST,
+                    text!("the runtime went away while a hook ran"),
+                    NOTHING,
+                );
+            }
+            if poll.is_ready(1) {
+                self.stdout.drain(&mut self.scratch, READ_SIZE);
+            }
+            if poll.is_ready(2) {
+                self.stderr.drain(&mut self.scratch, READ_SIZE);
+            }
+        }
+    }
+}
+
+impl Hook {
+    /// A hook of this phase, to be filled in.
+    pub const fn new(phase: Phase) -> Hook {
+        Hook {
+            index: 0,
+            phase,
+            timeout: 0,
+            cwd: None,
+            status: None,
+            pid: 0,
+            start: 0,
+            duration: 0,
+            cmdline: Buf::new(),
+            environ: Buf::new(),
             why: Buf::new(),
-            scratch: Buf::new(),
+            output: Output {
+                timed_out: false,
+                stdout: Tail::new(),
+                stderr: Tail::new(),
+                scratch: Buf::new(),
+            },
             argv: Buf::new(),
             envp: Buf::new(),
         }
     }
-}
 
-/// What a hook gets besides its own files.
-pub struct Surroundings {
-    /// Its stdin.
-    pub state: Fd,
-    /// Its working directory.
-    pub cwd: Fd,
-    /// A descriptor that hangs up when whoever waits for the hook is gone.
-    pub lifeline: Option<Fd>,
-}
-
-/// Runs a hook to its end or its deadline.
-pub fn run(
-    cmdline: &Cmdline,
-    environ: &Environ,
-    around: &Surroundings,
-    memory: &mut Memory,
-) -> Outcome {
-    memory.tails.iter_mut().for_each(Buf::clear);
-    memory.why.clear();
-    let begin = nanoseconds(Clock::Monotonic);
-    let start_ns = nanoseconds(Clock::Realtime);
-    let pipe = || sys::pipe().or_die(fail::SYSTEM, b"pipe2", b"");
-    let (stdout, stdout_end) = pipe();
-    let (stderr, stderr_end) = pipe();
-    let spawn = Spawn {
-        path: cmdline.path(),
-        argv: Pointers::collect(cmdline.argv(), &mut memory.argv),
-        envp: Pointers::collect(environ.entries(), &mut memory.envp),
-        stdio: [around.state, stdout_end, stderr_end],
-        cwd: around.cwd,
-    };
-    let started = spawn.start();
-    // While we hold a write end, the end of the output never shows.
-    stdout_end.close();
-    stderr_end.close();
-    let mut watch = Watch {
-        streams: [Some(stdout), Some(stderr)],
-        tails: &mut memory.tails,
-        scratch: &mut memory.scratch,
-    };
-    let (pid, end, status) = match started {
-        Ok(child) => {
-            let deadline = environ
-                .timeout()
-                .map(|seconds| begin.saturating_add(seconds.saturating_mul(SECOND)));
-            let (timed_out, status) = watch.follow(&child, deadline, around.lifeline);
-            watch.drain_rest();
-            child.pidfd.close();
-            let seconds = environ.timeout().unwrap_or(0);
-            let end = if timed_out {
-                End::TimedOut(seconds)
-            } else {
-                End::Ended
-            };
-            (child.pid, end, status)
+    /// Runs it to its end or its deadline.
+    #[inline(never)]
+    pub fn run(&mut self, state: Fd) {
+        self.start = nanoseconds(Clock::Realtime);
+        let begin = nanoseconds(Clock::Monotonic);
+        self.status = None;
+        self.output.timed_out = false;
+        self.why.clear();
+        let (Ok(cmdline), Ok(environ), Some(cwd)) = (
+            Cmdline::parse_hook(self.cmdline.bytes()),
+            Environ::parse_hook(self.environ.bytes()),
+            self.cwd,
+        ) else {
+            return;
+        };
+        let ends = [self.output.stdout.open(), self.output.stderr.open()];
+        let [stdout, stderr] = ends;
+        let mut spawn = Spawn {
+            path: Str::from_cmdline(&cmdline),
+            argv: Pointers::collect(cmdline.argv(), &mut self.argv),
+            envp: Pointers::collect(environ.entries(), &mut self.envp),
+            stdio: [Some(state), stdout, stderr],
+            cwd,
+            pid: 0,
+            pidfd: -1,
+            failed: None,
+            errno: Errno(0),
+        };
+        spawn.start();
+        // While we hold a write end, the end of the output never shows.
+        ends.into_iter().flatten().for_each(Fd::close);
+        self.pid = spawn.pid;
+        match spawn.failed {
+            None => {
+                let deadline = match self.timeout {
+                    0 => u64::MAX,
+                    timeout => begin.saturating_add(timeout.saturating_mul(SECOND)),
+                };
+                self.status = self.output.follow(&spawn, deadline);
+            }
+            Some(call) => {
+                describe_call(&mut self.why, call, Arg::Text(spawn.path), spawn.errno);
+                // It has exited: the kernel lets the parent of a vfork go on when the child is gone.
+                let _ = spawn.reap();
+            }
         }
-        Err(error) => {
-            let path = cmdline.path().to_bytes();
-            let argument = if error.of_program { path } else { b"" };
-            fail::push_call(&mut memory.why, error.call, argument, error.errno);
-            (error.pid, End::NotRun, None)
+        let output = &mut self.output;
+        output.stdout.drain_rest(&mut output.scratch);
+        output.stderr.drain_rest(&mut output.scratch);
+        if let Some(pidfd) = Fd::from_number(spawn.pidfd) {
+            pidfd.close();
         }
-    };
-    for stream in watch.streams.into_iter().flatten() {
-        stream.close();
-    }
-    Outcome {
-        pid,
-        start_ns,
-        duration_ns: nanoseconds(Clock::Monotonic).saturating_sub(begin),
-        end,
-        status,
+        self.duration = nanoseconds(Clock::Monotonic).saturating_sub(begin);
     }
 }
 
-/// The output of a running hook.
-struct Watch<'a> {
-    /// The read ends of stdout and stderr until their ends.
-    streams: [Option<Fd>; 2],
-    tails: &'a mut [Buf; 2],
-    scratch: &'a mut Buf,
-}
-
-impl Watch<'_> {
-    /// Drains the output until the hook has ended or its deadline, in nanoseconds, has passed. Returns whether it has
-    /// passed, and the hook's status. When nobody waits for the hook any more, it is killed and the launcher ends.
-    fn follow(
-        &mut self,
-        child: &Child,
-        deadline: Option<u64>,
-        lifeline: Option<Fd>,
-    ) -> (bool, Option<sys::End>) {
-        loop {
-            let left =
-                deadline.map(|deadline| deadline.saturating_sub(nanoseconds(Clock::Monotonic)));
-            let [stdout, stderr] = self.streams;
-            let mut set = [
-                Readiness::readable(Some(child.pidfd)),
-                Readiness::readable(stdout),
-                Readiness::readable(stderr),
-                Readiness::gone(lifeline),
-            ];
-            let polled = sys::poll(&mut set, left);
-            let [ended, stdout, stderr, gone] = set;
-            if ended.is_ready() {
-                return (false, child.reap().ok());
-            }
-            if left == Some(0) {
-                return (true, kill(child));
-            }
-            if gone.is_ready() || polled.is_err() {
-                kill(child);
-                die(
-                    fail::SYNC_LOST,
-                    &[b"the runtime went away while a hook ran"],
-                );
-            }
-            for (stream, ready) in [stdout, stderr].into_iter().enumerate() {
-                if ready.is_ready() {
-                    self.drain(stream, READ_SIZE);
-                }
-            }
-        }
-    }
-
-    /// Reads once; forgets the stream at its end.
-    fn drain(&mut self, stream: usize, limit: usize) {
-        if let Some(slot) = self.streams.get_mut(stream)
-            && let Some(tail) = self.tails.get_mut(stream)
-            && let Some(fd) = *slot
-        {
-            self.scratch.clear();
-            match self.scratch.read_from(fd, limit) {
-                Ok(count) if count > 0 => keep(tail, self.scratch.bytes()),
-                _ => {
-                    fd.close();
-                    *slot = None;
-                }
-            }
-        }
-    }
-
-    /// Takes what was written before the hook ended, and no more: a grandchild may go on writing for ever.
-    fn drain_rest(&mut self) {
-        for stream in 0..self.streams.len() {
-            let readable = |fd: &Fd| sys::readable(*fd).unwrap_or(0);
-            let open = self.streams.get(stream).and_then(Option::as_ref);
-            let mut left = open.map_or(0, readable);
-            while left > 0 {
-                self.drain(stream, left.min(READ_SIZE));
-                left = left.saturating_sub(READ_SIZE);
-            }
-        }
+/// What a wait status says: exit status, signal.
+fn decode(status: Option<i32>) -> (Option<u8>, Option<u8>) {
+    match status {
+        None => (None, None),
+        Some(status) => match (status & 0x7f) as u8 {
+            0 => (Some((status >> 8) as u8), None),
+            signal => (None, Some(signal)),
+        },
     }
 }
 
-/// Takes the next piece of a stream, and keeps the last [`KEPT`] bytes.
-fn keep(tail: &mut Buf, piece: &[u8]) {
-    let piece = piece
-        .get(piece.len().saturating_sub(KEPT)..)
-        .unwrap_or_default();
-    tail.discard_front((tail.bytes().len() + piece.len()).saturating_sub(KEPT));
-    tail.push(piece);
-}
+impl Hook {
+    /// Delivers the record of a hook that ran. When it failed the launcher ends, in poststop after all hooks.
+    #[inline(never)]
+    pub fn report(&mut self) {
+        let Ok(cmdline) = Cmdline::parse_hook(self.cmdline.bytes()) else {
+            return;
+        };
+        let (exit_status, signal) = decode(self.status);
+        let why = self.why.bytes();
+        let stderr = self.output.stderr.bytes.bytes();
+        let mut argv = cmdline.argv();
+        let record = Record {
+            phase: self.phase,
+            index: self.index,
+            path: cmdline.path_bytes(),
+            argv: core::iter::from_fn(move || argv.next_bytes()),
+            pid: self.pid,
+            start_ns: self.start,
+            duration_ns: self.duration,
+            exit_status,
+            signal,
+            timed_out: self.output.timed_out,
+            error: (!why.is_empty()).then_some(why),
+            stdout: self.output.stdout.bytes.bytes(),
+            stderr,
+        };
+        let line = &mut self.output.scratch;
+        line.clear();
+        record.encode(&mut |piece| line.push(piece));
+        report::deliver(line.bytes());
 
-/// Kills a hook with its process group and gives it a bounded time to disappear.
-fn kill(child: &Child) -> Option<sys::End> {
-    child.kill();
-    let begin = nanoseconds(Clock::Monotonic);
-    loop {
-        let passed = nanoseconds(Clock::Monotonic).saturating_sub(begin);
-        let mut set = [Readiness::readable(Some(child.pidfd))];
-        let polled = sys::poll(&mut set, Some(KILL_WAIT.saturating_sub(passed)));
-        let [entry] = set;
-        if entry.is_ready() || polled.is_err() || passed >= KILL_WAIT {
-            return child.reap().ok();
+        let (code, end) = match (exit_status, signal) {
+            _ if self.output.timed_out => (fail::HOOK_TIMED_OUT, End::TimedOut(self.timeout)),
+            (Some(0), _) => return,
+            (Some(status), _) => (fail::HOOK_FAILED, End::Exited(status)),
+            (_, Some(signal)) => (fail::HOOK_FAILED, End::Killed(signal)),
+            _ => (fail::HOOK_NOT_RUN, End::NotRun(why)),
+        };
+        let failure = FailureLine {
+            phase: self.phase,
+            index: self.index,
+            path: cmdline.path_bytes(),
+            end,
+            duration_ns: self.duration,
+            stderr,
+        };
+        line.clear();
+        failure.encode(&mut |piece| line.push(piece));
+        if !self.phase.continue_on_failure() {
+            finish(code, line);
         }
+        report::warn(text!("lxcri-hook: "), line.bytes());
     }
 }

@@ -6,6 +6,10 @@
 #![no_main]
 #![deny(unsafe_code)]
 
+#[macro_use]
+#[allow(unsafe_code)]
+mod sys;
+
 #[allow(unsafe_code)]
 mod arch;
 mod args;
@@ -22,27 +26,25 @@ mod report;
 mod start;
 mod superblock;
 mod sync;
-#[allow(unsafe_code)]
-mod sys;
-mod tree;
 
 use args::Command;
-use fail::OrDie;
+use dir::Dir;
+use hook_tree::Phase;
 
 /// Runs the launcher; returns when everything went well.
 fn run(start: &start::Start) {
-    sys::prepare().or_die(fail::SYSTEM, b"prepare", b"");
-    match Command::from_start(start) {
-        Command::Phase {
-            phase,
-            dir,
-            sync: true,
-        } => sync::create_container(phase, dir, start),
-        Command::Phase {
-            phase,
-            dir,
-            sync: false,
-        } => phase::run_alone(phase, dir, start),
-        Command::Init => init::run(),
+    sys::prepare();
+    let Command::Phase { phase, dir, sync } = Command::from_start(start) else {
+        init::run()
+    };
+    let dir = Dir::open(dir);
+    let rootfs = match phase {
+        Phase::CreateContainer => start.env("LXC_ROOTFS_MOUNT"),
+        _ => None,
+    };
+    if sync {
+        sync::create_container(&dir, rootfs);
+    } else {
+        phase::run(&dir, phase, None, rootfs);
     }
 }

@@ -1,155 +1,159 @@
-//! Runs the hooks of one phase in order.
+//! The hooks of one phase: finds them, checks them, runs them in order.
 
-use crate::dir::Dir;
-use crate::fail::{self, OrDie, die};
-use crate::hook::{self, End, Memory, Outcome, Surroundings};
-use crate::report::{self, Listener};
-use crate::start::Start;
-use crate::sys::{self, Buf, Fd, open};
-use crate::tree::Tree;
-use core::ffi::CStr;
-use hook_tree::{Cmdline, End as ShownEnd, FailureLine, Phase, Record, Sink};
+use crate::dir::{Dir, open_place};
+use crate::errno::Errno;
+use crate::fail::{self, NOTHING};
+use crate::hook::Hook;
+use crate::report;
+use crate::sys::{self, Buf, Fd, Str, open};
+use hook_tree::{Cmdline, Environ, Numbering, Phase, Strings, find, hook_number};
 
-/// Runs a phase with nobody waiting: a container that LXC alone manages, or poststop.
-pub fn run_alone(phase: Phase, dir_name: &[u8], start: &Start) {
-    let dir = Dir::open(dir_name);
-    Tree::with(&dir, phase, |tree| {
-        let rootfs = match phase {
-            Phase::CreateContainer => start.env("LXC_ROOTFS_MOUNT"),
-            _ => None,
-        };
-        run(tree, b"", rootfs, Listener::log(&dir));
-    });
+/// The hooks of one phase on disk.
+pub struct Tree<'a> {
+    phase: Phase,
+    dir: &'a Dir<'a>,
+    hooks: Dir<'a>,
 }
 
-/// Opens the working directory of a phase's hooks: what the runtime says, else what the tree says, else what LXC says,
-/// else the root directory.
-fn working_directory(tree: &Tree, from_runtime: &[u8], from_lxc: Option<&CStr>) -> Fd {
-    let mut path = Buf::new();
-    if !from_runtime.is_empty() {
-        path.append(&[from_runtime, b"\0"]);
-    } else if !tree.read_cwd(&mut path) {
-        path.append(&[from_lxc.unwrap_or(c"/").to_bytes(), b"\0"]);
+/// Runs the hooks of a phase below `dir`, which is the guest directory for start-container. Missing directories mean
+/// that there are none.
+///
+/// The working directory is what the runtime says, else what the tree says, else what LXC says, else the root. The first
+/// failure ends the phase and the launcher, except in poststop. Every file is checked before the first hook runs.
+pub fn run(dir: &Dir, phase: Phase, from_runtime: Option<Str>, from_lxc: Option<Str>) {
+    let Some(all) = dir.below(text!("hooks"), open::PATH) else {
+        return;
+    };
+    let mut name = Buf::new();
+    name.push(phase.dir_name().as_bytes());
+    let Some(hooks) = all.below(name.text(), open::READ) else {
+        return;
+    };
+    let tree = Tree { phase, dir, hooks };
+    let count = tree.count();
+    if count == 0 {
+        return;
     }
-    let place = |name| sys::openat(None, name, open::PATH | open::DIRECTORY);
-    match place(path.string()) {
-        // A bundle may be gone when the container is deleted; its hooks have to clean up all the same.
-        Err(_) if tree.phase == Phase::Poststop => place(c"/"),
-        other => other,
-    }
-    .or_die(fail::DIRECTORY, b"open", path.string().to_bytes())
-}
-
-/// Runs all hooks of an opened tree. The first failure ends the phase and the launcher, except in poststop. Every file
-/// is checked before the first hook runs.
-pub fn run(tree: &Tree, from_runtime: &[u8], from_lxc: Option<&CStr>, mut listener: Listener) {
-    let mut cmdline = Buf::new();
-    let mut environ = Buf::new();
-    let mut line = Buf::new();
-    let mut memory = Memory::new();
-    for index in 1..=tree.count {
-        tree.load(index, &mut cmdline, &mut environ);
+    let mut hook = Hook::new(phase);
+    let mut number = Buf::new();
+    for index in 1..=count {
+        tree.load(index, &mut number, &mut hook);
     }
     tree.open_state().close();
-    let cwd = working_directory(tree, from_runtime, from_lxc);
-    for index in 1..=tree.count {
-        let (cmdline, environ) = tree.load(index, &mut cmdline, &mut environ);
-        let around = Surroundings {
-            state: tree.open_state(),
-            cwd,
-            lifeline: listener.lifeline(),
-        };
-        let outcome = hook::run(&cmdline, &environ, &around, &mut memory);
-        around.state.close();
-        let ran = Ran {
-            phase: tree.phase,
-            index,
-            cmdline,
-            outcome,
-            output: &memory.tails,
-            why: &memory.why,
-        };
-        line.clear();
-        ran.record(&mut |piece| line.push(piece));
-        listener.deliver(line.bytes());
-        if let Some(code) = ran.failure() {
-            line.clear();
-            ran.explain(&mut |piece| line.push(piece));
-            if !tree.phase.continue_on_failure() {
-                die(code, &[line.bytes()]);
+    hook.cwd = Some(tree.open_cwd(from_runtime, from_lxc));
+    report::open_log(dir);
+    for index in 1..=count {
+        tree.load(index, &mut number, &mut hook);
+        let state = tree.open_state();
+        hook.run(state);
+        state.close();
+        hook.report();
+    }
+}
+
+impl Tree<'_> {
+    /// Lists the directory of the phase: every name is a hook's number or `cwd`.
+    fn count(&self) -> u32 {
+        let mut numbering = Numbering::default();
+        let mut entries = Buf::new();
+        loop {
+            let read = entries.read_entries(self.hooks.fd);
+            if read.is_err() {
+                self.hooks.failed(text!(""), read.errno());
             }
-            report::warn(line.bytes());
+            if read.number() == 0 {
+                break;
+            }
+        }
+        let mut rest = entries.bytes();
+        // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
+        while let Some((header, after)) = rest.split_at_checked(19) {
+            let name = find(after, 0).and_then(|end| after.get(..end));
+            let name = name.unwrap_or_default();
+            if !matches!(name, b"." | b".." | b"cwd") {
+                match hook_number(name) {
+                    Ok(number) => numbering.add(number),
+                    Err(error) => {
+                        let mut text = Buf::new();
+                        text.push(name);
+                        self.hooks.defect(text.text(), error);
+                    }
+                }
+            }
+            let length = match header {
+                [.., low, high, _] => usize::from(u16::from_ne_bytes([*low, *high])),
+                _ => 0,
+            };
+            rest = rest.get(length.max(19)..).unwrap_or_default();
+        }
+        match numbering.finish() {
+            Ok(count) => count,
+            Err(error) => self.hooks.defect(text!(""), error),
         }
     }
-}
 
-/// A hook that ran.
-struct Ran<'a> {
-    phase: Phase,
-    index: u32,
-    cmdline: Cmdline<'a>,
-    outcome: Outcome,
-    output: &'a [Buf; 2],
-    why: &'a Buf,
-}
-
-impl Ran<'_> {
-    fn status(&self) -> (Option<u8>, Option<u8>) {
-        match self.outcome.status {
-            Some(sys::End::Exited(status)) => (Some(status), None),
-            Some(sys::End::Killed(signal)) => (None, Some(signal)),
-            None => (None, None),
+    /// Reads and checks the files of a hook. A missing environ is an empty environment.
+    fn load(&self, index: u32, number: &mut Buf, into: &mut Hook) {
+        number.clear();
+        fail::push_number(number, index.into());
+        into.index = index;
+        let hook = self.hooks.require(number.text());
+        hook.read_required(text!("cmdline"), &mut into.cmdline);
+        hook.read(text!("environ"), &mut into.environ);
+        if let Err(error) = Cmdline::parse_hook(into.cmdline.bytes()) {
+            hook.defect(text!("cmdline"), error);
         }
+        match Environ::parse_hook(into.environ.bytes()) {
+            Ok(environ) => into.timeout = environ.timeout().unwrap_or(0),
+            Err(error) => hook.defect(text!("environ"), error),
+        }
+        hook.fd.close();
     }
 
-    /// Writes its record.
-    fn record(&self, sink: Sink) {
-        let (exit_status, signal) = self.status();
-        let [stdout, stderr] = self.output;
-        let record = Record {
-            phase: self.phase,
-            index: self.index,
-            path: self.cmdline.path().to_bytes(),
-            argv: self.cmdline.argv().map(CStr::to_bytes),
-            pid: self.outcome.pid,
-            start_ns: self.outcome.start_ns,
-            duration_ns: self.outcome.duration_ns,
-            exit_status,
-            signal,
-            timed_out: matches!(self.outcome.end, End::TimedOut(_)),
-            error: matches!(self.outcome.end, End::NotRun).then(|| self.why.bytes()),
-            stdout: stdout.bytes(),
-            stderr: stderr.bytes(),
+    /// Opens state.json for one hook's stdin.
+    ///
+    /// The file itself rather than a pipe: reading it never blocks, a hook that does not read it costs nothing, no
+    /// process has to feed it, and its descriptor is read-only. Each hook gets an open file of its own, so that one
+    /// hook's reading position is not the next one's start.
+    ///
+    /// createContainer reads the guest's state, whose pid is that of the container's namespace. A container that LXC
+    /// alone manages may have a single state.json beside its configuration.
+    fn open_state(&self) -> Fd {
+        let name = text!("state.json");
+        let mut file = None;
+        if self.phase == Phase::CreateContainer
+            && let Some(guest) = self.dir.below(text!("guest"), open::PATH)
+        {
+            file = guest.file(name);
+            guest.fd.close();
+        }
+        let Some(file) = file.or_else(|| self.dir.file(name)) else {
+            self.dir
+                .failed_as(fail::NO_STATE, text!("open"), name, Errno::ENOENT)
         };
-        record.encode(sink);
+        // A hook must not see that it was opened non-blocking.
+        sys::clear_status_flags(file).or_die(fail::SYSTEM, text!("fcntl"), NOTHING);
+        file
     }
 
-    /// The launcher's exit code if it failed.
-    fn failure(&self) -> Option<u8> {
-        match (self.outcome.end, self.status()) {
-            (End::TimedOut(_), _) => Some(fail::HOOK_TIMED_OUT),
-            (End::NotRun, _) => Some(fail::HOOK_NOT_RUN),
-            (End::Ended, (Some(0), _)) => None,
-            (End::Ended, _) => Some(fail::HOOK_FAILED),
+    fn open_cwd(&self, from_runtime: Option<Str>, from_lxc: Option<Str>) -> Fd {
+        let mut file = Buf::new();
+        let mut path = from_lxc.unwrap_or(text!("/"));
+        let name = text!("cwd");
+        if let Some(from_runtime) = from_runtime {
+            path = from_runtime;
+        } else if self.hooks.read(name, &mut file) {
+            if let Err(error) = Strings::check_path(file.bytes()) {
+                self.hooks.defect(name, error);
+            }
+            path = file.text();
         }
-    }
-
-    /// Writes why it failed.
-    fn explain(&self, sink: Sink) {
-        let [_, stderr] = self.output;
-        let line = FailureLine {
-            phase: self.phase,
-            index: self.index,
-            path: self.cmdline.path().to_bytes(),
-            end: match (self.outcome.end, self.status()) {
-                (End::TimedOut(seconds), _) => ShownEnd::TimedOut(seconds),
-                (End::Ended, (Some(status), _)) => ShownEnd::Exited(status),
-                (End::Ended, (_, Some(signal))) => ShownEnd::Killed(signal),
-                _ => ShownEnd::NotRun(self.why.bytes()),
-            },
-            duration_ns: self.outcome.duration_ns,
-            stderr: stderr.bytes(),
-        };
-        line.encode(sink);
+        // A bundle may be gone when the container is deleted; its hooks have to clean up all the same.
+        if self.phase == Phase::Poststop
+            && sys::openat(None, path, open::PATH | open::DIRECTORY).is_err()
+        {
+            path = text!("/");
+        }
+        open_place(path)
     }
 }

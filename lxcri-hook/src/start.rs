@@ -1,42 +1,41 @@
 //! Entry of the program, its argument vectors, and the panic handler.
 
+use crate::sys::Str;
 use crate::{fail, report, sys};
-use core::ffi::{CStr, c_char};
 
 /// What the kernel put on the stack: arguments and environment.
 pub struct Start {
     argc: usize,
-    argv: *const *const c_char,
+    argv: *const *const u8,
 }
 
 impl Start {
     /// The argument with this number, from argv\[0\] on.
-    pub fn arg(&self, index: usize) -> Option<&'static CStr> {
+    pub fn arg(&self, index: usize) -> Option<Str<'static>> {
         if index >= self.argc {
             return None;
         }
         // SAFETY: `argv` holds `argc` pointers to strings that live as long as the process; `index` is below `argc`.
-        Some(unsafe { CStr::from_ptr(*self.argv.add(index)) })
+        Some(unsafe { Str::from_raw(*self.argv.add(index)) })
     }
 
     /// The value of the first environment entry with this name.
-    pub fn env(&self, name: &str) -> Option<&'static CStr> {
-        let mut place = self.argc + 1;
+    pub fn env(&self, name: &str) -> Option<Str<'static>> {
+        let mut place = self.argc;
         loop {
+            place += 1;
             // SAFETY: the environment follows the NULL after `argv` and itself ends with NULL, where the loop stops.
             let entry = unsafe { *self.argv.add(place) };
             if entry.is_null() {
                 return None;
             }
             // SAFETY: a pointer before the NULL points to a string that lives as long as the process.
-            let bytes = unsafe { CStr::from_ptr(entry) }.to_bytes_with_nul();
-            let value = bytes
-                .strip_prefix(name.as_bytes())
-                .and_then(|rest| rest.strip_prefix(b"="));
-            if let Some(value) = value {
-                return CStr::from_bytes_until_nul(value).ok();
+            let text = unsafe { Str::from_raw(entry) };
+            let value = text.bytes().strip_prefix(name.as_bytes());
+            if let Some([b'=', value @ ..]) = value {
+                // SAFETY: the value is the rest of that string, whose NUL follows.
+                return Some(unsafe { Str::from_raw(value.as_ptr()) });
             }
-            place += 1;
         }
     }
 }

@@ -3,10 +3,9 @@
 //! proc belongs to the pid namespace of whoever makes it, mqueue to its IPC namespace, sysfs to its network namespace,
 //! and all of them to its user namespace. The runtime lives in none of these, the launcher in all.
 
-use crate::fail;
-use crate::sys::{self, Buf, Fd};
-use core::ffi::CStr;
-use hook_tree::Strings;
+use crate::fail::{Arg, describe_call};
+use crate::sys::{self, Buf, Fd, Ret, Str};
+use hook_tree::{Strings, find};
 
 /// Serves one request: type, options, an empty string, attributes. `None` when that failed, and `why` then names the
 /// call with its arguments and, where the file system left one, its own message.
@@ -20,65 +19,69 @@ pub fn make(request: &[u8], why: &mut Buf) -> Option<Fd> {
 
 fn attempt(request: &[u8], why: &mut Buf) -> Option<Fd> {
     let mut strings = Strings::parse(request).ok()?;
-    let fstype = strings.next()?;
-    let name = fstype.to_bytes();
-    let mut failed = |call: &[u8], argument: &[u8], context: Option<Fd>, errno| {
-        let comma: &[u8] = if argument.is_empty() { b"" } else { b", " };
-        fail::push_call(
-            why,
-            call,
-            Buf::concat(&[name, comma, argument]).bytes(),
-            errno,
-        );
-        // A file system explains its refusals in the context: a letter, a blank, and the text.
-        let mut message = Buf::new();
-        if let Some(context) = context
-            && message.read_from(context, 256).is_ok()
-        {
-            let text = message.bytes().get(2..).unwrap_or_default();
-            why.append(&[b": ", text.trim_ascii_end()]);
-        }
+    let mut fstype = Buf::new();
+    fstype.push(strings.next_bytes()?);
+    let made = sys::fsopen(fstype.text());
+    let Some(context) = made.fd() else {
+        explain(why, text!("fsopen"), &mut fstype, None, made);
+        return None;
     };
-    let context = match sys::fsopen(fstype) {
-        Ok(context) => context,
-        Err(errno) => {
-            failed(b"fsopen", b"", None, errno);
-            return None;
+    let mut option = Buf::new();
+    let mut call = text!("fsconfig");
+    let mut result;
+    loop {
+        option.clear();
+        option.push(strings.next_bytes()?);
+        if option.bytes().is_empty() {
+            result = sys::fsconfig_create(context);
+            break;
         }
-    };
-    let mut key = Buf::new();
-    let result = loop {
-        let option = strings.next()?;
-        if option.is_empty() {
-            break sys::fsconfig_create(context).map_err(|errno| (&b"create"[..], errno));
+        result = set(context, &mut option);
+        if result.is_err() {
+            fstype.push(b", ");
+            fstype.push(option.bytes());
+            break;
         }
-        if let Err(errno) = set(context, option, &mut key) {
-            break Err((option.to_bytes(), errno));
-        }
-    };
-    let mount = match result {
-        Ok(()) => {
-            let attributes = hook_tree::number(strings.next()?.to_bytes(), 10)?;
-            sys::fsmount(context, attributes as usize)
-                .map_err(|errno| failed(b"fsmount", b"", Some(context), errno))
-        }
-        Err((argument, errno)) => {
-            failed(b"fsconfig", argument, Some(context), errno);
-            Err(())
-        }
-    };
+    }
+    if !result.is_err() {
+        let attributes = hook_tree::number(strings.next_bytes()?, 10)?;
+        call = text!("fsmount");
+        result = sys::fsmount(context, attributes as usize);
+    }
+    if result.is_err() {
+        explain(why, call, &mut fstype, Some(context), result);
+    }
     context.close();
-    mount.ok()
+    result.fd()
 }
 
-fn set(context: Fd, option: &CStr, key: &mut Buf) -> sys::Result<()> {
-    let bytes = option.to_bytes_with_nul();
-    let Some(equals) = bytes.iter().position(|byte| *byte == b'=') else {
-        return sys::fsconfig_set(context, option, None);
-    };
-    key.clear();
-    key.append(&[bytes.get(..equals).unwrap_or_default(), b"\0"]);
-    let value = bytes.get(equals + 1..).unwrap_or_default();
-    let value = CStr::from_bytes_until_nul(value).unwrap_or_default();
-    sys::fsconfig_set(context, key.string(), Some(value))
+/// Sets `key` or `key=value`.
+fn set(context: Fd, option: &mut Buf) -> Ret {
+    let mut key = Buf::new();
+    let equals = find(option.bytes(), b'=');
+    key.push(
+        option
+            .bytes()
+            .get(..equals.unwrap_or(usize::MAX))
+            .unwrap_or(option.bytes()),
+    );
+    let mut value = Buf::new();
+    let value: Option<Str> = equals.map(|equals| {
+        value.push(option.bytes().get(equals + 1..).unwrap_or_default());
+        value.text()
+    });
+    sys::fsconfig_set(context, key.text(), value)
+}
+
+/// Describes a failed call. A file system explains its refusals in the context: a letter, a blank, and the text.
+fn explain(why: &mut Buf, call: Str, argument: &mut Buf, context: Option<Fd>, result: Ret) {
+    describe_call(why, call, Arg::Text(argument.text()), result.errno());
+    let mut message = Buf::new();
+    if let Some(context) = context
+        && !message.read_from(context, 256).is_err()
+    {
+        why.push(b": ");
+        message.discard_front(2);
+        why.push(message.bytes().trim_ascii_end());
+    }
 }

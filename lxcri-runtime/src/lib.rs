@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod logging;
 pub mod lxc;
+pub mod maker;
 pub mod mountpoint;
 pub mod mounts;
 pub mod prepare;
@@ -29,7 +30,6 @@ pub mod sync;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod sysctl;
-pub mod usermap;
 
 /// The version of the runtime-spec that the state says it complies with.
 pub const OCI_VERSION: &str = "1.2.1";

@@ -15,7 +15,7 @@ use crate::lifecycle::create::{Request, Terminals};
 use crate::lxc::{config, tools};
 use crate::mounts::{CgroupView, Facts, MountPlan};
 use crate::process_settings::{self, InitFiles};
-use crate::spec::{self, HostFacts, LoadedSpec, Namespace, Namespaces};
+use crate::spec::{self, HostFacts, LoadedSpec, Namespaces};
 use crate::store::Container;
 use crate::sysctl::KernelSettings;
 
@@ -100,10 +100,7 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
     let mountinfo =
         fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
-    let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
-    if let Namespace::Path(path) = &namespaces.user {
-        facts.user_ns = Some(crate::usermap::of_namespace(path).context("/linux/namespaces")?);
-    }
+    let facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
     let mounts = MountPlan::new(&loaded.spec, &facts).with_context(in_config)?;
     let layout = CgroupLayout::detect().context("find the cgroup hierarchies")?;
     if let Some(resources) = linux.and_then(|l| l.resources().as_ref()) {

@@ -43,7 +43,8 @@ impl Proxy {
 
     /// Gives the container's terminal the size of the caller's.
     pub fn resize(&self) {
-        if let Ok((rows, columns)) = sys::window_size(io::stdin().as_fd()) {
+        // A terminal that does not know its size says 0.
+        if let Ok((rows @ 1.., columns @ 1..)) = sys::window_size(io::stdin().as_fd()) {
             // A terminal of a wrong size is no reason to end the container.
             let _ = sys::set_window_size(self.master.as_fd(), rows, columns);
         }

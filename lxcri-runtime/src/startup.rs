@@ -11,7 +11,8 @@ use crate::sys;
 /// Numbers of the descriptors that were open above stdio when the program began, until they are claimed.
 static INHERITED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// Makes sure that stdio is open, that nothing above it is inherited by a child, and that signals act as usual.
+/// Makes sure that stdio is open, that nothing above it is inherited by a child, that signals act as usual, and that the
+/// umask is 0022.
 ///
 /// Call it first in the program, before it opens anything.
 pub fn prepare() -> Result<()> {
@@ -45,6 +46,8 @@ pub fn prepare() -> Result<()> {
     }
     sys::close_on_exec_from(3).context("close_range(3, CLOSE_RANGE_CLOEXEC)")?;
     sys::reset_signals();
+    // As with runc, neither hooks nor a process without `user.umask` depend on who called.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     Ok(())
 }
 

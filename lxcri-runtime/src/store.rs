@@ -104,15 +104,43 @@ impl Container {
         // The caller's umask must not take the bits away again.
         fs::set_permissions(&self.dir, fs::Permissions::from_mode(mode))
             .with_context(|| format!("set mode of {}", self.dir.display()))?;
-        self.lock()
+        self.first_lock()
+    }
+
+    /// Takes the lock of a directory that has just been made. A `delete --force` may have seen it before: then one of the
+    /// two has the lock file, and if that is not this one, the directory is no longer this one's either.
+    fn first_lock(&self) -> Result<Lock> {
+        let path = self.file(LOCK);
+        let gone = || anyhow!("container {} was deleted while it was created", self.id);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(&path)
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => gone(),
+                _ => anyhow!(e).context(format!("open {}", path.display())),
+            })?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) if same_file(&lock, &path) => Ok(held(lock)),
+            Ok(_) | Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(gone()),
+            Err((_, e)) => Err(anyhow!(e).context(format!("flock({}, LOCK_EX)", path.display()))),
+        }
     }
 
     /// Waits for the lock, a bounded time, and says who has it when the time is over.
     pub fn lock(&self) -> Result<Lock> {
-        self.lock_within(LOCK_PATIENCE)
+        self.lock_within(LOCK_PATIENCE, false)
     }
 
-    fn lock_within(&self, patience: Duration) -> Result<Lock> {
+    /// The same for who deletes: makes the lock file if whoever made the directory has not come so far.
+    pub fn lock_to_delete(&self) -> Result<Lock> {
+        self.lock_within(LOCK_PATIENCE, true)
+    }
+
+    fn lock_within(&self, patience: Duration, make: bool) -> Result<Lock> {
         let path = self.file(LOCK);
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
@@ -120,13 +148,20 @@ impl Container {
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)
-                .create(true)
+                .create(make)
                 .truncate(false)
                 .mode(0o600)
                 .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
                 .open(&path);
             let file = match file {
                 Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound && self.exists() => {
+                    if Instant::now() >= end {
+                        bail!("container {} was never finished: delete it", self.id);
+                    }
+                    std::thread::sleep(pause);
+                    continue;
+                }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     bail!("container {} does not exist", self.id)
                 }
@@ -135,15 +170,12 @@ impl Container {
                 }
             };
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(mut lock) => {
+                Ok(lock) => {
                     // Whoever had the lock may have removed the directory meanwhile.
                     if !same_file(&lock, &path) {
                         continue;
                     }
-                    let _ = lock
-                        .set_len(0)
-                        .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()));
-                    return Ok(Lock(lock));
+                    return Ok(held(lock));
                 }
                 Err((file, nix::errno::Errno::EWOULDBLOCK)) if Instant::now() >= end => {
                     bail!(
@@ -330,6 +362,14 @@ fn same_file(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Says in the lock file who has the lock.
+fn held(mut lock: Flock<File>) -> Lock {
+    // Only for messages.
+    let _ = lock.set_len(0);
+    let _ = lock.write_all(std::process::id().to_string().as_bytes());
+    Lock(lock)
+}
+
 fn holder(mut file: File) -> String {
     let mut text = String::new();
     let _ = file.read_to_string(&mut text);
@@ -394,7 +434,7 @@ mod tests {
         let (dir, container) = container();
         let lock = container.make(dir.path(), false).unwrap();
         let error = container
-            .lock_within(Duration::from_millis(30))
+            .lock_within(Duration::from_millis(30), false)
             .err()
             .unwrap()
             .to_string();
@@ -406,7 +446,9 @@ mod tests {
             )
         );
         drop(lock);
-        container.lock_within(Duration::from_millis(30)).unwrap();
+        container
+            .lock_within(Duration::from_millis(30), false)
+            .unwrap();
     }
 
     #[test]

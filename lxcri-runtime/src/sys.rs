@@ -115,13 +115,3 @@ pub fn received(fd: RawFd) -> OwnedFd {
     // SAFETY: the callers pass numbers that are open and that nothing else in this process owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
-
-/// Has the child of a command enter a user namespace between fork and exec.
-pub fn join_user_namespace_on_fork(command: &mut std::process::Command, namespace: RawFd) {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: setns(2) alone, which is async-signal-safe; the caller keeps the descriptor open until the spawn is done.
-    unsafe {
-        command
-            .pre_exec(move || check(libc::setns(namespace, libc::CLONE_NEWUSER).into()).map(drop));
-    }
-}

@@ -1,6 +1,6 @@
 //! `make bench`: lxcri beside lxc-start, runc and crun, from one run. docs/bench.md says what is measured and how to read it.
 //!
-//! LXCRI and LAUNCHER name the two programs; BENCH_ROUNDS sets the number of rounds of the first section.
+//! LXCRI and LAUNCHER name the two programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
 #![deny(unsafe_code)]
 
 mod bench;
@@ -42,12 +42,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let rounds = match env::var("BENCH_ROUNDS") {
+    let rounds = match env::var("LXCRI_BENCH_ROUNDS") {
         Ok(text) if !text.is_empty() => text
             .parse()
             .ok()
             .filter(|n| *n > 0)
-            .with_context(|| format!("BENCH_ROUNDS={text}: not a number of rounds"))?,
+            .with_context(|| format!("LXCRI_BENCH_ROUNDS={text}: not a number of rounds"))?,
         _ => ROUNDS,
     };
     if !nix::unistd::geteuid().is_root() {

@@ -93,8 +93,8 @@ pub fn find(marker: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Controllers that a file can be looked for in: name → mount point. v2 has the single name "".
-pub fn hierarchies() -> BTreeMap<String, PathBuf> {
+/// The hierarchies that are there in `layout`, by controller: its mount point on the host. v2 has the single name "".
+pub fn hierarchies(layout: Layout) -> BTreeMap<String, PathBuf> {
     let mut all = BTreeMap::new();
     for line in fs::read_to_string("/proc/self/mountinfo")
         .unwrap_or_default()
@@ -107,11 +107,12 @@ pub fn hierarchies() -> BTreeMap<String, PathBuf> {
             continue;
         };
         match after.next() {
-            Some("cgroup2") => {
+            Some("cgroup2") if layout != Layout::V1 => {
                 all.insert(String::new(), PathBuf::from(point));
             }
-            Some("cgroup") => {
+            Some("cgroup") if layout != Layout::V2 => {
                 let options = after.nth(1).unwrap_or_default();
+                // The first word is rw or ro.
                 options.split(',').skip(1).for_each(|name| {
                     all.insert(name.to_string(), PathBuf::from(point));
                 });
@@ -120,4 +121,18 @@ pub fn hierarchies() -> BTreeMap<String, PathBuf> {
         }
     }
     all
+}
+
+/// The directory of a container where its limits of `controller` are, and whether that is v1.
+pub fn directory(layout: Layout, id: &str, controller: &str) -> Option<(PathBuf, bool)> {
+    let all = hierarchies(layout);
+    if let Some(point) = all.get(controller) {
+        return Some((point.join(id), true));
+    }
+    let point = all.get("")?;
+    let controllers = fs::read_to_string(point.join("cgroup.controllers")).unwrap_or_default();
+    controllers
+        .split_whitespace()
+        .any(|c| c == controller)
+        .then(|| (point.join(id), false))
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -241,6 +242,7 @@ impl Running {
 
     /// Waits for the end; at the deadline the process group is killed.
     pub fn wait(mut self) -> Outcome {
+        let pidfd = sys::pidfd(self.pid()).ok();
         let mut timed_out = false;
         let status = loop {
             match self.child.try_wait() {
@@ -251,15 +253,19 @@ impl Running {
                     self.end();
                     break self.child.wait().ok();
                 }
-                Ok(None) => sleep(Duration::from_millis(1)),
+                Ok(None) => wait_readable(
+                    pidfd.as_ref(),
+                    self.deadline.saturating_sub(self.began.elapsed()),
+                ),
             }
         };
+        let took = self.began.elapsed();
         self.done = true;
         Outcome {
             what: std::mem::take(&mut self.what),
             status,
             timed_out,
-            took: self.began.elapsed(),
+            took,
             stdout: contents(&self.stdout),
             stderr: contents(&self.stderr),
             files: [self.stdout.try_clone().ok(), self.stderr.try_clone().ok()],
@@ -368,6 +374,15 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.brief())
     }
+}
+
+/// Waits for a pidfd, which becomes readable at the end of its process, and not longer than `patience`.
+fn wait_readable(pidfd: Option<&OwnedFd>, patience: Duration) {
+    let Some(fd) = pidfd else {
+        return sleep(Duration::from_millis(1));
+    };
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    let _ = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout);
 }
 
 /// Reads by position: the offset is shared with those who still write.

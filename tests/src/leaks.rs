@@ -89,6 +89,25 @@ pub fn processes(marker: &str) -> Vec<(i32, String)> {
         .collect()
 }
 
+/// The children of a process, by what /proc says now.
+pub fn children(parent: i32) -> Vec<i32> {
+    let Ok(all) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = all
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok());
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // After the command in parentheses: state, then the parent.
+        let after = stat
+            .rsplit_once(") ")
+            .map(|(_, rest)| rest.split(' ').nth(1).map(str::to_string));
+        after.flatten().and_then(|text| text.parse().ok()) == Some(parent)
+    };
+    pids.filter(is_child).collect()
+}
+
 fn carries(pid: i32, marker: &str) -> bool {
     let base = PathBuf::from(format!("/proc/{pid}"));
     let has = |text: &str| text.contains(marker);

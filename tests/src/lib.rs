@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod cgroups;
 pub mod command;
 pub mod container;
+pub mod engine;
 pub mod judge;
 pub mod leaks;
 pub mod mountinfo;

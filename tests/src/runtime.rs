@@ -28,6 +28,8 @@ pub struct Runtime {
     /// Which one it is.
     pub kind: Kind,
     view: Option<Arc<OwnedFd>>,
+    /// The cgroup layout that its commands see.
+    pub layout: Layout,
 }
 
 impl Runtime {
@@ -51,6 +53,21 @@ impl Runtime {
             }
             _ => built_lxcri()?,
         };
+        let layout = match std::env::var("LXCRI_TEST_CGROUPS").as_deref() {
+            Ok("v1") => Layout::V1,
+            Ok("v2") => Layout::V2,
+            Ok("" | "host") | Err(_) => Layout::of_host(),
+            Ok(other) => return Err(format!("LXCRI_TEST_CGROUPS={other}: not host, v1 or v2")),
+        };
+        Self::in_layout(program, layout)
+    }
+
+    /// A runtime whose commands see this cgroup layout, as far as that can be arranged: a view can be made of the hybrid
+    /// layout only.
+    ///
+    /// # Errors
+    /// Why there is no such view.
+    pub fn in_layout(program: PathBuf, mut layout: Layout) -> Result<Self, String> {
         let name = program
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
@@ -61,34 +78,31 @@ impl Runtime {
             n if n.starts_with("crun") => Kind::Crun,
             _ => Kind::Other,
         };
-        let wanted = match std::env::var("LXCRI_TEST_CGROUPS").as_deref() {
-            Ok("v1") => Some(Layout::V1),
-            Ok("v2") => Some(Layout::V2),
-            Ok("" | "host") | Err(_) => (kind == Kind::Crun).then_some(Layout::V1),
-            Ok(other) => return Err(format!("LXCRI_TEST_CGROUPS={other}: not host, v1 or v2")),
-        };
-        // A view can be made of the hybrid layout only. crun refuses that one; elsewhere nothing has to be hidden.
-        let view = match (wanted, Layout::of_host()) {
-            (Some(layout), Layout::Hybrid) => Some(
+        let host = Layout::of_host();
+        if host != Layout::Hybrid {
+            layout = host;
+        } else if kind == Kind::Crun && layout == Layout::Hybrid {
+            // It refuses that one.
+            layout = Layout::V1;
+        }
+        let view = match layout {
+            layout if layout == host => None,
+            layout => Some(
                 cgroups::view(layout)
                     .map_err(|e| format!("cannot hide part of the cgroups: {e}"))?,
             ),
-            _ => None,
         };
         Ok(Runtime {
             program,
             kind,
             view,
+            layout,
         })
     }
 
-    /// A runtime without a view of its own.
-    pub fn of(program: PathBuf, kind: Kind) -> Self {
-        Runtime {
-            program,
-            kind,
-            view: None,
-        }
+    /// The mount namespace that its commands run in, if it is not the caller's.
+    pub fn view(&self) -> Option<Arc<OwnedFd>> {
+        self.view.clone()
     }
 
     /// Whether it is this project's.

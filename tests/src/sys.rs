@@ -83,6 +83,16 @@ pub fn high_copy(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     }
 }
 
+/// A descriptor for a process.
+pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: plain numbers; the new descriptor belongs to nobody else.
+    unsafe {
+        let number = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
+        check(number)?;
+        Ok(OwnedFd::from_raw_fd(number))
+    }
+}
+
 /// The owner of a descriptor that a message has just brought.
 pub fn own(number: RawFd) -> File {
     // SAFETY: the kernel made this descriptor for the message, and nobody else knows it.

@@ -225,8 +225,10 @@ fn a_directory_left_by_a_crash() {
         let force = container.delete_force();
         judge.check(case, force.ok(), force.brief());
         judge.nothing_left(case, &scratch);
-        container.create().success();
-        container.delete_force().success();
+        let again = container.create();
+        judge.check(case, again.ok(), again.brief());
+        let force = container.delete_force();
+        judge.check(case, force.ok(), force.brief());
     }
 }
 

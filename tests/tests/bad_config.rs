@@ -195,7 +195,7 @@ fn values_that_cannot_be() {
                     c["linux"]["namespaces"] =
                         json!([{"type": "mount"}, {"type": "pid"}, {"type": "pid"}])
                 },
-                &["pid"],
+                &["/linux/namespaces"],
             ),
             (
                 "unknown seccomp action",

@@ -19,12 +19,13 @@ fn hooks_that_cannot_be_run() {
     };
     let mut judge = Judge::new(runtime);
     for phase in PHASES.iter().filter(|p| p.is_fatal()) {
-        for (case, error) in [
-            ("missing", "no such file"),
-            ("not-executable", "permission denied"),
-            ("directory", "permission denied"),
-            ("text", "exec format"),
-        ] {
+        let cases: [(&str, &[&str]); 4] = [
+            ("missing", &["no such file", "does not exist"]),
+            ("not-executable", &["permission denied", "not executable"]),
+            ("directory", &["permission denied", "is a directory"]),
+            ("text", &["exec format"]),
+        ];
+        for (case, errors) in cases {
             let scratch = Scratch::new();
             let mut bundle = Bundle::new(&scratch, Image::Busybox);
             for side in ["hooks", "inside"] {
@@ -49,16 +50,21 @@ fn hooks_that_cannot_be_run() {
                 create
             };
             let case = format!("{} hook: {case}", phase.name);
-            judge.refused(
+            // Either config.json is refused before anything is done, or the hook fails and poststop hooks run.
+            judge.refused(&case, &outcome, &[phase.name, &path.to_string_lossy()]);
+            let text = outcome.stderr.to_lowercase();
+            let named = errors.iter().any(|error| text.contains(error));
+            judge.check(
                 &case,
-                &outcome,
-                &[phase.name, "#1", &path.to_string_lossy(), error],
+                named,
+                format!("the reason is missing: {}", outcome.error()),
             );
             judge.nothing_left(&case, &scratch);
             let records = lxcri_tests::probe::Records::read(&scratch.join("out/records.jsonl"));
+            let poststop = records.started("host:poststop").is_some();
             judge.check(
                 &case,
-                records.started("host:poststop").is_some(),
+                poststop || text.contains("config.json"),
                 "no poststop hook ran",
             );
         }
@@ -91,6 +97,33 @@ fn a_hook_that_dies_by_a_signal() {
             &outcome,
             &[phase.name, "killed by signal 9", "SIGKILL", "last words"],
         );
+        judge.nothing_left(phase.name, &scratch);
+    }
+}
+
+#[test]
+fn a_hook_that_takes_too_long() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let mut judge = Judge::new(runtime);
+    for phase in PHASES.iter().filter(|p| p.is_fatal()) {
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        let path = bundle.probe_as("hook", |o| {
+            o.with("say-stderr", "last words").with("sleep", 20_000)
+        });
+        bundle.hook(phase, json!({"path": path, "timeout": 1}));
+        bundle.shell("sleep 60");
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        let create = container.create();
+        let outcome = if create.ok() {
+            container.start()
+        } else {
+            create
+        };
+        let words = [phase.name, "#1", "timed out after 1 s", "last words"];
+        judge.refused(phase.name, &outcome, &words);
         judge.nothing_left(phase.name, &scratch);
     }
 }

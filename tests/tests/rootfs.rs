@@ -1,9 +1,9 @@
 //! The root file system: read-only, masked, without traces of the runtime, with nothing but one static program.
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::container::observe;
+use lxcri_tests::container::{Container, observe};
 use lxcri_tests::mountinfo::{EROFS, add_mounts, mount};
-use lxcri_tests::probe::Orders;
+use lxcri_tests::phase::PHASES;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
 use serde_json::json;
@@ -97,6 +97,7 @@ fn masked_and_read_only_paths() {
     assert_eq!(records.attempt("process", "try-write /root/x"), Some(0));
 }
 
+/// After `start` has returned there is nothing; a hook and a program that looks at once may see an empty directory.
 #[test]
 fn nothing_of_the_runtime_is_in_sight_or_left_behind() {
     let Some(runtime) = need::runtime() else {
@@ -104,41 +105,50 @@ fn nothing_of_the_runtime_is_in_sight_or_left_behind() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    let orders = |o: Orders| {
-        o.with("list", "/")
+    let go = scratch.join("out/go");
+    let hook = bundle.probe_as("hook", |o| {
+        o.with("list", "/.lxcri")
             .with("cat", "/proc/self/mountinfo")
-            .with("see", "/.lxcri")
-    };
-    for phase in lxcri_tests::phase::PHASES
-        .iter()
-        .filter(|p| p.name == "startContainer")
-    {
-        let path = bundle.probe_as("hook", orders);
-        bundle.hook(phase, json!({"path": path}));
-    }
+    });
+    bundle.hook(&PHASES[3], json!({ "path": hook }));
+    bundle.shell(&format!(
+        "ls -A /.lxcri 2>/dev/null; cat /proc/self/mountinfo; while [ ! -e {} ]; do sleep 0.02; done; echo root: /* /.*",
+        go.display()
+    ));
     let before = leaks::tree(&bundle.rootfs());
-    let before: Vec<_> = before
-        .into_iter()
-        .chain([bundle.rootfs().join("probe.conf")])
-        .collect();
-    let record = observe(runtime, &scratch, &mut bundle, orders);
-    let records = bundle.records();
-    for seen in [
-        &record,
-        records
-            .started("inside:hook")
-            .expect("a record of the hook"),
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let create = container.create().success();
+    container.start().success();
+    scratch.write("out/go", "");
+    assert!(container.wait_for("stopped"));
+    let [output, _] = create.output_now();
+    let (at_once, later) = output
+        .split_once("root: ")
+        .expect("both parts of the output");
+    let hook = container.record("inside:hook");
+    let inside = &hook.0["list"]["/.lxcri"];
+    assert!(
+        inside.as_array().is_none_or(Vec::is_empty),
+        "the hook sees {inside}"
+    );
+    for text in [
+        at_once,
+        hook.file("/proc/self/mountinfo").unwrap_or_default(),
     ] {
-        assert!(!seen.sees("/.lxcri"), "{} sees /.lxcri", seen.text("label"));
-        let table = seen.file("/proc/self/mountinfo").unwrap_or_default();
         assert!(
-            !table.contains("lxcri-hook") && !table.contains("/.lxcri"),
-            "{table}"
+            !text.contains("lxcri-hook") && !text.contains("/.lxcri"),
+            "{text}"
         );
     }
-    let mut after = leaks::tree(&bundle.rootfs());
+    assert!(
+        later.contains("/bin") && !later.contains(".lxcri"),
+        "{later}"
+    );
+    container.delete().success();
+    let mut after = leaks::tree(&container.bundle_path().join("rootfs"));
     // The mount points of /dev are the image's business, as with every runtime.
-    after.retain(|path| !before.contains(path) && !path.starts_with(bundle.rootfs().join("dev")));
+    let dev = container.bundle_path().join("rootfs/dev");
+    after.retain(|path| !before.contains(path) && !path.starts_with(&dev));
     assert!(after.is_empty(), "left in the root file system: {after:?}");
 }
 
@@ -149,7 +159,7 @@ fn an_image_of_one_static_program() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Static);
-    for phase in &lxcri_tests::phase::PHASES {
+    for phase in &PHASES {
         let path = bundle.probe_as(phase.name, |o| o);
         bundle.hook(phase, json!({"path": path}));
     }

@@ -8,12 +8,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::{Cmd, Running};
 use lxcri_tests::container::Container;
 use lxcri_tests::phase::PHASES;
 use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 /// A command that is killed.
@@ -22,6 +24,28 @@ enum Verb {
     Create,
     Start,
     Delete,
+}
+
+/// Which of the command's processes are killed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Victim {
+    /// The command itself.
+    Command,
+    /// All its children, but not itself: it must notice.
+    Children,
+}
+
+impl Victim {
+    fn kill(self, running: &Running) {
+        match self {
+            Victim::Command => running.signal(Signal::SIGKILL),
+            Victim::Children => {
+                for pid in leaks::children(running.pid()) {
+                    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                }
+            }
+        }
+    }
 }
 
 /// A container that has come as far as `verb` needs.
@@ -48,7 +72,7 @@ fn prepare<'a>(
     container
 }
 
-fn command(container: &Container<'_>, verb: Verb) -> lxcri_tests::command::Cmd {
+fn command(container: &Container<'_>, verb: Verb) -> Cmd {
     match verb {
         Verb::Create => container.creation(),
         Verb::Start => container.verb("start"),
@@ -67,18 +91,25 @@ fn duration(runtime: &Runtime, verb: Verb) -> Duration {
     all.max().unwrap_or_default()
 }
 
-/// Kills the command after `delay`; the result is what is wrong afterwards.
-fn kill_after(runtime: &Runtime, verb: Verb, delay: Duration) -> Result<(), String> {
+/// Kills after `delay`; the result is what is wrong afterwards.
+fn kill_after(
+    runtime: &Runtime,
+    verb: Verb,
+    victim: Victim,
+    delay: Duration,
+) -> Result<(), String> {
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
     let mut container = prepare(runtime, &scratch, &mut bundle, verb);
     let began = Instant::now();
     let running = command(&container, verb).spawn();
     sleep(delay.saturating_sub(began.elapsed()));
-    running.signal(Signal::SIGKILL);
-    running.wait();
-
-    truth(&container, verb)?;
+    victim.kill(&running);
+    let outcome = running.wait();
+    if outcome.timed_out {
+        return Err("the command hangs".into());
+    }
+    settled_truth(&container, verb)?;
     let force = container.delete_force();
     let unknown = force.stderr.contains("does not exist");
     if !force.ok() && !unknown {
@@ -98,7 +129,19 @@ fn kill_after(runtime: &Runtime, verb: Verb, delay: Duration) -> Result<(), Stri
     Ok(())
 }
 
-/// Whether the state is true. Nothing that is half done may be called created or running.
+/// Whether the state is true, at the latest when everything has come to rest: what the killed command had set in motion
+/// may go on for a moment.
+fn settled_truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
+    truth(container, verb).or_else(|problem| {
+        if problem.contains("still running") {
+            return Err(problem);
+        }
+        sleep(Duration::from_millis(300));
+        truth(container, verb)
+    })
+}
+
+/// Whether the state is true now. Nothing that is half done may be called created or running.
 fn truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
     let outcome = container.verb("state").run();
     if outcome.timed_out {
@@ -120,7 +163,10 @@ fn truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
         "created" if !alive => Err(format!("created, but pid {pid:?} is not its init")),
         "created" => {
             // It must be a whole container: it can be started.
-            let start = container.start();
+            let start = container
+                .verb("start")
+                .deadline(Duration::from_secs(5))
+                .run();
             if start.ok() {
                 Ok(())
             } else {
@@ -149,7 +195,7 @@ fn is_alive(pid: i64, container: &Container<'_>) -> bool {
             .is_ok_and(|table| table.contains(&container.id))
 }
 
-fn sweep(verb: Verb) {
+fn sweep(verb: Verb, victim: Victim) {
     let Some(runtime) = need::runtime() else {
         return;
     };
@@ -159,16 +205,16 @@ fn sweep(verb: Verb) {
     for n in 0..moments {
         // A little beyond the usual end as well.
         let delay = whole.mul_f64(1.1 * n as f64 / moments as f64);
-        if let Err(problem) = kill_after(runtime, verb, delay) {
+        if let Err(problem) = kill_after(runtime, verb, victim, delay) {
             problems.push(format!(
-                "{verb:?} killed after {} µs: {problem}",
+                "{verb:?}, {victim:?} killed after {} µs: {problem}",
                 delay.as_micros()
             ));
         }
     }
     let text = problems.join("\n");
     println!(
-        "{verb:?} killed at {moments} moments of {} ms: {} problems\n{text}",
+        "{verb:?}, {victim:?} killed at {moments} moments of {} ms: {} problems\n{text}",
         whole.as_millis(),
         problems.len()
     );
@@ -177,15 +223,25 @@ fn sweep(verb: Verb) {
 
 #[test]
 fn create_killed() {
-    sweep(Verb::Create);
+    sweep(Verb::Create, Victim::Command);
 }
 
 #[test]
 fn start_killed() {
-    sweep(Verb::Start);
+    sweep(Verb::Start, Victim::Command);
 }
 
 #[test]
 fn delete_killed() {
-    sweep(Verb::Delete);
+    sweep(Verb::Delete, Victim::Command);
+}
+
+#[test]
+fn children_of_create_killed() {
+    sweep(Verb::Create, Victim::Children);
+}
+
+#[test]
+fn children_of_delete_killed() {
+    sweep(Verb::Delete, Victim::Children);
 }

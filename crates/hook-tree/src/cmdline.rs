@@ -6,7 +6,8 @@ use core::ffi::CStr;
 /// A parsed `cmdline`.
 #[derive(Clone, Copy, Debug)]
 pub struct Cmdline<'a> {
-    path: &'a CStr,
+    buffer: &'a [u8],
+    path: &'a [u8],
     argv: Strings<'a>,
 }
 
@@ -17,7 +18,7 @@ impl<'a> Cmdline<'a> {
     /// [`TreeError::RelativePath`], or what [`Cmdline::parse_program`] returns.
     pub fn parse_hook(buffer: &'a [u8]) -> Result<Self, TreeError> {
         let cmdline = Cmdline::parse_program(buffer)?;
-        if cmdline.path.to_bytes().starts_with(b"/") {
+        if cmdline.path.starts_with(b"/") {
             Ok(cmdline)
         } else {
             Err(TreeError::RelativePath)
@@ -30,18 +31,20 @@ impl<'a> Cmdline<'a> {
     /// [`TreeError::Unterminated`], [`TreeError::NoPath`] or [`TreeError::EmptyArgv`].
     pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
         let mut argv = Strings::parse(buffer)?;
-        let path = argv
-            .next()
-            .filter(|path| !path.is_empty())
-            .ok_or(TreeError::NoPath)?;
-        if argv.clone().next().is_none() {
-            return Err(TreeError::EmptyArgv);
+        match argv.next_bytes() {
+            None | Some(b"") => Err(TreeError::NoPath),
+            Some(_) if argv.clone().next_bytes().is_none() => Err(TreeError::EmptyArgv),
+            Some(path) => Ok(Cmdline { buffer, path, argv }),
         }
-        Ok(Cmdline { path, argv })
     }
 
     /// The executable's path.
     pub fn path(&self) -> &'a CStr {
+        CStr::from_bytes_until_nul(self.buffer).unwrap_or_default()
+    }
+
+    /// The executable's path without its NUL.
+    pub fn path_bytes(&self) -> &'a [u8] {
         self.path
     }
 

@@ -1,7 +1,6 @@
 //! The file `environ`: the environment, and the timeout that it carries.
 
 use crate::{Sink, Strings, TreeError, encode_string, names};
-use core::ffi::CStr;
 
 /// A parsed `environ`.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +16,8 @@ impl<'a> Environ<'a> {
     /// [`TreeError::Unterminated`], [`TreeError::NoEquals`], [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
     pub fn parse_hook(buffer: &'a [u8]) -> Result<Self, TreeError> {
         let mut environ = Environ::parse_program(buffer)?;
-        for entry in environ.entries {
+        let mut entries = environ.entries;
+        while let Some(entry) = entries.next_bytes() {
             let Some(value) = value_of(entry, names::TIMEOUT_VARIABLE) else {
                 continue;
             };
@@ -35,16 +35,16 @@ impl<'a> Environ<'a> {
     /// [`TreeError::Unterminated`] or [`TreeError::NoEquals`].
     pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
         let entries = Strings::parse(buffer)?;
-        match entries
-            .clone()
-            .all(|entry| entry.to_bytes().contains(&b'='))
-        {
-            true => Ok(Environ {
-                entries,
-                timeout: None,
-            }),
-            false => Err(TreeError::NoEquals),
+        let mut rest = entries;
+        while let Some(entry) = rest.next_bytes() {
+            if crate::find(entry, b'=').is_none() {
+                return Err(TreeError::NoEquals);
+            }
         }
+        Ok(Environ {
+            entries,
+            timeout: None,
+        })
     }
 
     /// The entries in the order of the file.
@@ -59,20 +59,18 @@ impl<'a> Environ<'a> {
 
     /// The value of the first entry with this name, as `getenv` finds it.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.entries.clone().find_map(|entry| value_of(entry, name))
+        let mut entries = self.entries;
+        core::iter::from_fn(|| entries.next_bytes()).find_map(|entry| value_of(entry, name))
     }
 }
 
-fn value_of<'a>(entry: &'a CStr, name: &str) -> Option<&'a [u8]> {
-    entry
-        .to_bytes()
-        .strip_prefix(name.as_bytes())?
-        .strip_prefix(b"=")
+fn value_of<'a>(entry: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 /// A positive decimal integer that fits the signed 64-bit range, as the spec's `timeout` does.
 fn seconds(text: &[u8]) -> Option<u64> {
-    crate::settings::number(text, 10).filter(|seconds| (1..=i64::MAX as u64).contains(seconds))
+    crate::number(text, 10).filter(|seconds| (1..=i64::MAX as u64).contains(seconds))
 }
 
 /// Writes the `environ` of a hook: its entries, and `OCI_HOOK_TIMEOUT` when a timeout is set.

@@ -18,6 +18,7 @@ mod record;
 mod settings;
 mod strings;
 pub mod sync;
+mod values;
 
 pub use cmdline::{Cmdline, encode_cmdline};
 pub use environ::{Environ, encode_environ};
@@ -26,14 +27,15 @@ pub use numbering::{Numbering, hook_number};
 pub use outcome::{End, FailureLine, STDERR_IN_FAILURE};
 pub use phase::{Namespace, Phase};
 pub use record::Record;
-pub use settings::{Groups, Rlimit, Setting, Settings, number};
-pub use strings::{Strings, encode_string};
+pub use settings::{Groups, Rlimit, Setting, Settings};
+pub use strings::{Strings, encode_string, find};
+pub use values::{Key, Values, number};
 
 /// Where encoders write. Called any number of times with consecutive pieces.
 pub type Sink<'a> = &'a mut dyn FnMut(&[u8]);
 
 /// Appends `value` in decimal.
-pub(crate) fn decimal(value: u64, sink: Sink) {
+pub fn decimal(value: u64, sink: Sink) {
     radix(value, 10, sink);
 }
 

@@ -1,5 +1,6 @@
 //! The file `init/settings`: what init applies before it executes the user's program.
 
+use crate::values::{Key, Values, small};
 use crate::{Sink, Strings, TreeError, decimal, encode_string, radix};
 use core::ffi::CStr;
 
@@ -73,12 +74,8 @@ impl<'a> Groups<'a> {
         Groups(Repr::List(groups))
     }
 
-    fn from_text(text: &'a [u8]) -> Option<Self> {
-        let valid = text.is_empty()
-            || text
-                .split(|byte| *byte == b',')
-                .all(|id| small(id, 10).is_some());
-        valid.then_some(Groups(Repr::Text(text)))
+    pub(crate) fn from_checked(text: &'a [u8]) -> Self {
+        Groups(Repr::Text(text))
     }
 
     /// The group ids in order.
@@ -94,94 +91,11 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Parses digits of the given base (8, 10 or 16) without sign or prefix; `None` when empty, too great or anything else.
-pub fn number(text: &[u8], base: u32) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0u64, |value, byte| {
-        let digit = char::from(*byte).to_digit(base)?;
-        value
-            .checked_mul(u64::from(base))?
-            .checked_add(u64::from(digit))
-    })
-}
-
-fn small(text: &[u8], base: u32) -> Option<u32> {
-    number(text, base).and_then(|value| u32::try_from(value).ok())
-}
-
-/// A user or group id. The greatest number is none: for setresuid(2) it means "leave it".
-fn id(text: &[u8]) -> Option<u32> {
-    small(text, 10).filter(|id| *id != u32::MAX)
-}
-
-fn rlimit(text: &[u8]) -> Option<Rlimit> {
-    let mut parts = text.split(|byte| *byte == b':');
-    let resource = small(parts.next()?, 10).filter(|resource| *resource < u64::BITS)?;
-    let soft = number(parts.next()?, 10)?;
-    let hard = number(parts.next()?, 10)?;
-    parts.next().is_none().then_some(Rlimit {
-        resource,
-        soft,
-        hard,
-    })
-}
-
-fn filled(text: &[u8]) -> Option<&[u8]> {
-    (!text.is_empty()).then_some(text)
-}
-
-fn one(text: &[u8]) -> Option<()> {
-    (text == b"1").then_some(())
-}
-
-impl<'a> Setting<'a> {
-    /// Parses one `key=value`.
-    ///
-    /// # Errors
-    /// [`TreeError::UnknownSetting`] or [`TreeError::BadSetting`].
-    pub fn parse(setting: &'a CStr) -> Result<Self, TreeError> {
-        let bytes = setting.to_bytes();
-        let equals = bytes
-            .iter()
-            .position(|byte| *byte == b'=')
-            .ok_or(TreeError::UnknownSetting)?;
-        let key = bytes.get(..equals).unwrap_or_default();
-        let value = bytes.get(equals + 1..).unwrap_or_default();
-        let parsed = match key {
-            b"cwd" => filled(value)
-                .filter(|path| path.starts_with(b"/"))
-                .map(Setting::Cwd),
-            b"uid" => id(value).map(Setting::Uid),
-            b"gid" => id(value).map(Setting::Gid),
-            b"groups" => Groups::from_text(value).map(Setting::Groups),
-            b"umask" => small(value, 8)
-                .filter(|mask| *mask <= 0o777)
-                .map(Setting::Umask),
-            b"no_new_privs" => one(value).map(|()| Setting::NoNewPrivs),
-            b"bounding" => number(value, 16).map(Setting::Bounding),
-            b"effective" => number(value, 16).map(Setting::Effective),
-            b"permitted" => number(value, 16).map(Setting::Permitted),
-            b"inheritable" => number(value, 16).map(Setting::Inheritable),
-            b"ambient" => number(value, 16).map(Setting::Ambient),
-            b"rlimit" => rlimit(value).map(Setting::Rlimit),
-            b"seccomp_flags" => small(value, 10).map(Setting::SeccompFlags),
-            b"apparmor" => filled(value).map(Setting::Apparmor),
-            b"selinux" => filled(value).map(Setting::Selinux),
-            b"terminal" => one(value).map(|()| Setting::Terminal),
-            b"session" => one(value).map(|()| Setting::Session),
-            b"preserve" => small(value, 10).map(Setting::Preserve),
-            b"personality" => small(value, 10).map(Setting::Personality),
-            _ => return Err(TreeError::UnknownSetting),
-        };
-        parsed.ok_or(TreeError::BadSetting)
-    }
-
+impl Setting<'_> {
     /// Writes the setting as `key=value` and NUL.
     ///
     /// # Errors
-    /// [`TreeError::InnerNul`], or [`TreeError::BadSetting`] for a value that [`Setting::parse`] would refuse; what was
+    /// [`TreeError::InnerNul`], or [`TreeError::BadSetting`] for a value that [`Settings::parse`] would refuse; what was
     /// written until then is no valid file.
     pub fn encode(&self, sink: Sink) -> Result<(), TreeError> {
         let numeric = |key: &str, value: u64, base: u64, sink: Sink| {
@@ -273,98 +187,51 @@ pub struct Settings<'a> {
     pub session: bool,
     pub preserve: Option<u32>,
     pub personality: Option<u32>,
-    strings: Strings<'a>,
+    values: Values<'a>,
 }
 
 impl<'a> Settings<'a> {
     /// Parses a whole file.
     ///
     /// # Errors
-    /// [`TreeError::Unterminated`], [`TreeError::SettingTwice`], or what [`Setting::parse`] returns.
+    /// What [`Values::parse`] returns.
     pub fn parse(buffer: &'a [u8]) -> Result<Self, TreeError> {
-        let strings = Strings::parse(buffer)?;
-        let mut all = Settings {
-            cwd: None,
-            uid: None,
-            gid: None,
-            groups: None,
-            umask: None,
-            no_new_privs: false,
-            bounding: None,
-            effective: None,
-            permitted: None,
-            inheritable: None,
-            ambient: None,
-            seccomp_flags: None,
-            apparmor: None,
-            selinux: None,
-            terminal: false,
-            session: false,
-            preserve: None,
-            personality: None,
-            strings,
+        let values = Values::parse(buffer)?;
+        let small = |key| {
+            values
+                .number(key)
+                .and_then(|value| u32::try_from(value).ok())
         };
-        let mut limited = 0u64;
-        for string in strings {
-            let twice = match Setting::parse(string)? {
-                Setting::Cwd(_) => {
-                    let path = string
-                        .to_bytes_with_nul()
-                        .get(b"cwd=".len()..)
-                        .unwrap_or_default();
-                    all.cwd
-                        .replace(
-                            CStr::from_bytes_until_nul(path).map_err(|_| TreeError::BadSetting)?,
-                        )
-                        .is_some()
-                }
-                Setting::Uid(id) => all.uid.replace(id).is_some(),
-                Setting::Gid(id) => all.gid.replace(id).is_some(),
-                Setting::Groups(groups) => all.groups.replace(groups).is_some(),
-                Setting::Umask(mask) => all.umask.replace(mask).is_some(),
-                Setting::NoNewPrivs => core::mem::replace(&mut all.no_new_privs, true),
-                Setting::Bounding(mask) => all.bounding.replace(mask).is_some(),
-                Setting::Effective(mask) => all.effective.replace(mask).is_some(),
-                Setting::Permitted(mask) => all.permitted.replace(mask).is_some(),
-                Setting::Inheritable(mask) => all.inheritable.replace(mask).is_some(),
-                Setting::Ambient(mask) => all.ambient.replace(mask).is_some(),
-                // Each resource once: with two limits for one, the order would decide which holds.
-                Setting::Rlimit(limit) => {
-                    let bit = 1u64 << limit.resource;
-                    let twice = limited & bit != 0;
-                    limited |= bit;
-                    twice
-                }
-                Setting::SeccompFlags(flags) => all.seccomp_flags.replace(flags).is_some(),
-                Setting::Apparmor(name) => all.apparmor.replace(name).is_some(),
-                Setting::Selinux(label) => all.selinux.replace(label).is_some(),
-                Setting::Terminal => core::mem::replace(&mut all.terminal, true),
-                Setting::Session => core::mem::replace(&mut all.session, true),
-                Setting::Preserve(count) => all.preserve.replace(count).is_some(),
-                Setting::Personality(value) => all.personality.replace(value).is_some(),
-            };
-            if twice {
-                return Err(TreeError::SettingTwice);
-            }
-        }
-        Ok(all)
+        Ok(Settings {
+            cwd: Strings::parse(buffer)?.find_map(|string| {
+                let path = string.to_bytes_with_nul().strip_prefix(b"cwd=")?;
+                CStr::from_bytes_until_nul(path).ok()
+            }),
+            uid: small(Key::Uid),
+            gid: small(Key::Gid),
+            groups: values
+                .text(Key::Groups)
+                .map(|text| Groups(Repr::Text(text))),
+            umask: small(Key::Umask),
+            no_new_privs: values.has(Key::NoNewPrivs),
+            bounding: values.number(Key::Bounding),
+            effective: values.number(Key::Effective),
+            permitted: values.number(Key::Permitted),
+            inheritable: values.number(Key::Inheritable),
+            ambient: values.number(Key::Ambient),
+            seccomp_flags: small(Key::SeccompFlags),
+            apparmor: values.text(Key::Apparmor),
+            selinux: values.text(Key::Selinux),
+            terminal: values.has(Key::Terminal),
+            session: values.has(Key::Session),
+            preserve: small(Key::Preserve),
+            personality: small(Key::Personality),
+            values,
+        })
     }
 
     /// The resource limits in the order of the file.
     pub fn rlimits(&self) -> impl Iterator<Item = Rlimit> + use<'a> {
-        self.strings
-            .filter_map(|string| string.to_bytes().strip_prefix(b"rlimit=").and_then(rlimit))
-    }
-
-    /// Whether any of the four sets that `capset` or ambient need is given.
-    pub fn has_capabilities(&self) -> bool {
-        [
-            self.effective,
-            self.permitted,
-            self.inheritable,
-            self.ambient,
-        ]
-        .iter()
-        .any(Option::is_some)
+        self.values.rlimits()
     }
 }

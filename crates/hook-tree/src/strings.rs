@@ -3,6 +3,12 @@
 use crate::{Sink, TreeError};
 use core::ffi::CStr;
 
+/// The place of the first such byte. The launcher has one copy of this loop; the one of `core` is faster and larger.
+#[inline(never)]
+pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    bytes.iter().position(|other| *other == byte)
+}
+
 /// Iterator over the NUL-ended strings of a buffer. The buffer is known to be empty or to end with NUL.
 #[derive(Clone, Copy, Debug)]
 pub struct Strings<'a> {
@@ -33,6 +39,29 @@ impl<'a> Strings<'a> {
         } else {
             Ok(only)
         }
+    }
+}
+
+impl<'a> Strings<'a> {
+    /// Checks a buffer that holds exactly one absolute path, which is what the file `cwd` must be.
+    ///
+    /// # Errors
+    /// What [`Strings::single`] returns, or [`TreeError::RelativePath`].
+    pub fn check_path(buffer: &[u8]) -> Result<(), TreeError> {
+        match buffer {
+            [path @ .., 0] if find(path, 0).is_some() => Err(TreeError::ExtraString),
+            [b'/', .., 0] => Ok(()),
+            [.., 0] => Err(TreeError::RelativePath),
+            _ => Err(TreeError::Unterminated),
+        }
+    }
+
+    /// The next string without its NUL, which is the byte after it in the buffer.
+    pub fn next_bytes(&mut self) -> Option<&'a [u8]> {
+        let end = find(self.rest, 0)?;
+        let (string, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest.get(1..)?;
+        Some(string)
     }
 }
 

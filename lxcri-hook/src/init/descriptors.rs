@@ -1,11 +1,11 @@
 //! The descriptors that the runtime hands to init: the console, preserved ones, and ones to keep until execve.
 
-use crate::fail::{self, OrDie, die};
-use crate::sys::{self, Fd, STDIO};
-use hook_tree::{Settings, sync};
+use crate::fail::{self, Arg, NOTHING, die};
+use crate::sys::{self, Fd};
+use hook_tree::{Key, Values, sync};
 
 /// The first descriptor after stdio.
-const FIRST: usize = STDIO.len();
+const FIRST: usize = 3;
 
 /// Arranged descriptors: preserved ones from 3 on, everything else above them. All are close-on-exec, so that hooks
 /// get none; the ones that are only kept live until the process executes.
@@ -25,36 +25,43 @@ pub enum Stdio {
     /// The slave side of a console becomes all of it.
     Console(Fd),
     /// Each gets a descriptor of its own.
-    Three([Fd; STDIO.len()]),
+    Three([Fd; FIRST]),
 }
 
 impl Descriptors {
     /// Moves what came with the runtime's answer to its places, and `guest` out of their way.
-    pub fn arrange(guest: &mut Fd, payload: &[u8], received: &mut [Fd]) -> Descriptors {
-        let (kind, preserved) = match *payload {
-            [kind, preserved, ..] => (kind, usize::from(preserved)),
-            _ => malformed(),
+    pub fn arrange(guest: &mut Fd, packet: &[u8], received: &mut [i32]) -> Descriptors {
+        let [_, kind, preserved, ..] = *packet else {
+            malformed()
         };
+        let preserved = usize::from(preserved);
         // Two rounds: nothing may sit where a preserved descriptor is put before all have left these numbers.
         if preserved > 0 {
-            for fd in received.iter_mut().chain([guest]) {
-                let moved = sys::duplicate_above(*fd, FIRST + preserved);
-                fd.close();
-                *fd = moved.or_die(fail::SYSTEM, b"fcntl", b"F_DUPFD_CLOEXEC");
+            *guest = move_above(*guest, FIRST + preserved);
+            for number in received.iter_mut() {
+                if let Some(fd) = Fd::from_number(*number) {
+                    *number = move_above(fd, FIRST + preserved).number();
+                }
             }
         }
-        let mut rest = received.iter().copied();
-        let mut next = || rest.next().unwrap_or_else(|| malformed());
+        let mut rest = received
+            .iter()
+            .filter_map(|number| Fd::from_number(*number));
+        let mut next = || match rest.next() {
+            Some(fd) => fd,
+            None => malformed(),
+        };
         let stdio = match kind {
             sync::STDIO_KEPT => Stdio::Keep,
             sync::STDIO_CONSOLE => Stdio::Console(next()),
             sync::STDIO_THREE => Stdio::Three([next(), next(), next()]),
             _ => malformed(),
         };
-        for place in 0..preserved {
+        for place in FIRST..FIRST + preserved {
             let fd = next();
-            sys::duplicate_to(fd, FIRST + place, true).or_die(fail::SYSTEM, b"dup3", b"");
+            sys::duplicate_to(fd, place).or_die(fail::SYSTEM, text!("dup3"), NOTHING);
             fd.close();
+            set_close_on_exec(place, true);
         }
         Descriptors {
             stdio,
@@ -72,20 +79,33 @@ impl Descriptors {
     }
 
     /// Lets the preserved descriptors, and no other above stdio, through `execve`.
-    pub fn release(&self, settings: &Settings) {
-        if settings.preserve.unwrap_or(0) as usize != self.preserved {
+    pub fn release(&self, settings: &Values) {
+        if settings.number(Key::Preserve).unwrap_or(0) != self.preserved as u64 {
             malformed();
         }
-        for place in 0..self.preserved {
-            sys::keep_on_exec(FIRST + place).or_die(fail::SETTING, b"fcntl", b"F_SETFD");
+        let end = FIRST + self.preserved;
+        sys::close_on_exec_from(end).or_die(fail::SETTING, text!("close_range"), NOTHING);
+        for place in FIRST..end {
+            set_close_on_exec(place, false);
         }
-        sys::close_on_exec_from(FIRST + self.preserved).or_die(fail::SETTING, b"close_range", b"");
     }
+}
+
+fn move_above(fd: Fd, least: usize) -> Fd {
+    let moved = sys::duplicate_above(fd, least);
+    moved.or_die(fail::SYSTEM, text!("fcntl"), NOTHING);
+    fd.close();
+    moved.fd().unwrap_or(fd)
+}
+
+fn set_close_on_exec(place: usize, close: bool) {
+    let number = Arg::Number(place as u64);
+    sys::set_close_on_exec(place, close).or_die(fail::SETTING, text!("fcntl"), number);
 }
 
 /// Ends the launcher: payload, descriptors and settings contradict each other.
 #[cold]
 pub fn malformed() -> ! {
-    let why = b"the runtime's descriptors and the settings of init contradict each other";
-    die(fail::SYNC_UNEXPECTED, &[why])
+    let why = text!("the runtime's descriptors and the settings of init contradict each other");
+    die(fail::SYNC_UNEXPECTED, why, NOTHING)
 }

@@ -2,197 +2,223 @@
 
 use super::descriptors::{Stdio, malformed};
 use crate::errno::Errno;
-use crate::fail::{self, Decimal, OrDie, die, die_of};
-use crate::sys::{self, Buf, STDIO, open};
-use core::ffi::CStr;
-use hook_tree::Settings;
+use crate::fail::{self, Arg, die};
+use crate::sys::{self, Buf, Fd, Ret, Str, open};
+use hook_tree::{Key, Values};
 
 /// Capabilities are bits of a 64-bit mask.
 const CAPABILITIES: u32 = u64::BITS;
 
-/// The value of a call that applies a setting, or the end of the launcher.
-trait Applied<T> {
-    fn applied(self, call: &[u8], number: u64) -> T;
-}
-
-impl<T> Applied<T> for sys::Result<T> {
-    #[inline(always)]
-    fn applied(self, call: &[u8], number: u64) -> T {
-        match self {
-            Ok(value) => value,
-            Err(errno) => die_of(fail::SETTING, call, Decimal::new(number).bytes(), errno),
-        }
-    }
+/// Ends the launcher when a setting could not be applied.
+fn applied(result: Ret, call: Str, number: u64) {
+    result.or_die(fail::SETTING, call, Arg::Number(number));
 }
 
 /// Session and terminal, which the startContainer hooks already belong to.
-pub fn take_session(settings: &Settings, stdio: Stdio) {
-    if settings.terminal != matches!(stdio, Stdio::Console(_)) {
+pub fn take_session(settings: &Values, stdio: Stdio) {
+    if settings.has(Key::Terminal) != matches!(stdio, Stdio::Console(_)) {
         malformed();
     }
-    if settings.session || settings.terminal {
+    if settings.has(Key::Session) || settings.has(Key::Terminal) {
         // Fails where LXC has already made one.
         let _ = sys::setsid();
     }
     let fds = match stdio {
         Stdio::Keep => return,
         Stdio::Console(console) => {
-            sys::set_controlling_terminal(console).or_die(fail::SETTING, b"ioctl", b"TIOCSCTTY");
-            [console; STDIO.len()]
+            applied(
+                sys::set_controlling_terminal(console),
+                text!("ioctl(TIOCSCTTY)"),
+                0,
+            );
+            [console; 3]
         }
         Stdio::Three(fds) => fds,
     };
-    for (number, fd) in fds.iter().enumerate() {
-        sys::duplicate_to(*fd, number, false).applied(b"dup3", number as u64);
+    for (number, fd) in fds.into_iter().enumerate() {
+        applied(sys::duplicate_to(fd, number), text!("dup3"), number as u64);
     }
 }
 
 /// Everything else, right before the program is executed.
-pub fn apply(settings: &Settings, seccomp: &[u8]) {
-    if let Some(value) = settings.personality {
-        sys::personality(value).applied(b"personality", value.into());
-    }
-    if let Some(mask) = settings.umask {
-        sys::umask(mask);
+pub fn apply(settings: &Values, seccomp: &[u8]) {
+    apply_number(
+        settings,
+        Key::Personality,
+        sys::personality,
+        text!("personality"),
+    );
+    if let Some(mask) = settings.number(Key::Umask) {
+        let _ = sys::umask(mask);
     }
     for limit in settings.rlimits() {
-        sys::set_rlimit(limit).applied(b"setrlimit", limit.resource.into());
+        applied(
+            sys::set_rlimit(limit),
+            text!("setrlimit"),
+            limit.resource.into(),
+        );
     }
     // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go; with it, the filter comes last so that
     // it need not allow the calls in between.
-    if !settings.no_new_privs {
+    let no_new_privs = settings.has(Key::NoNewPrivs);
+    if !no_new_privs {
         load_filter(settings, seccomp);
     }
-    if settings.has_capabilities() {
-        sys::keep_capabilities().or_die(fail::SETTING, b"prctl", b"PR_SET_KEEPCAPS");
+    let sets = [Key::Effective, Key::Permitted, Key::Inheritable];
+    let has_capabilities =
+        sets.into_iter().any(|key| settings.has(key)) || settings.has(Key::Ambient);
+    if has_capabilities {
+        applied(sys::keep_capabilities(), text!("prctl(PR_SET_KEEPCAPS)"), 1);
     }
-    if let Some(keep) = settings.bounding {
+    if let Some(keep) = settings.number(Key::Bounding) {
         drop_from_bounding(keep);
     }
     // Some directories only the user may enter, for example on a FUSE or root-squashed NFS mount.
-    let entered = change_directory(settings, Some(Errno::EACCES));
+    let entered = change_directory(settings, Errno::EACCES);
     change_user(settings);
     if !entered {
-        change_directory(settings, None);
+        change_directory(settings, Errno::NONE);
     }
-    set_capabilities(settings);
-    if settings.no_new_privs {
-        sys::set_no_new_privs().or_die(fail::SETTING, b"prctl", b"PR_SET_NO_NEW_PRIVS");
+    if has_capabilities {
+        let sets = sets.map(|key| settings.number(key).unwrap_or(0));
+        applied(sys::capset(sets), text!("capset"), 0);
+        raise_ambient(settings.number(Key::Ambient).unwrap_or(0));
     }
-    if let Some(name) = settings.apparmor {
-        let files = [c"/proc/self/attr/apparmor/exec", c"/proc/self/attr/exec"];
-        label(&files, Buf::concat(&[b"exec ", name]).bytes());
+    if no_new_privs {
+        applied(
+            sys::set_no_new_privs(),
+            text!("prctl(PR_SET_NO_NEW_PRIVS)"),
+            1,
+        );
     }
-    if let Some(name) = settings.selinux {
-        label(&[c"/proc/self/attr/exec"], name);
-    }
-    if settings.no_new_privs {
+    label(settings);
+    if no_new_privs {
         load_filter(settings, seccomp);
     }
 }
 
-fn load_filter(settings: &Settings, seccomp: &[u8]) {
+/// Applies a setting that is one call with one number.
+fn apply_number(settings: &Values, key: Key, call: fn(u64) -> Ret, name: Str) {
+    if let Some(number) = settings.number(key) {
+        applied(call(number), name, number);
+    }
+}
+
+#[inline(never)]
+fn load_filter(settings: &Values, seccomp: &[u8]) {
     if !seccomp.is_empty() {
-        let flags = settings.seccomp_flags.unwrap_or(0);
-        sys::seccomp(seccomp, flags).or_die(fail::SETTING, b"seccomp", b"SECCOMP_SET_MODE_FILTER");
+        let flags = settings.number(Key::SeccompFlags).unwrap_or(0);
+        applied(sys::seccomp(seccomp, flags), text!("seccomp"), flags);
     }
 }
 
 fn drop_from_bounding(keep: u64) {
     for capability in 0..CAPABILITIES {
-        match sys::bounding_has(capability) {
-            Ok(true) if keep & (1 << capability) == 0 => {
-                sys::bounding_drop(capability)
-                    .applied(b"prctl(PR_CAPBSET_DROP)", capability.into());
-            }
-            Ok(_) => {}
+        let has = sys::bounding_has(capability as usize);
+        if has.is_err() {
             // Beyond the last capability of this kernel.
-            Err(_) => break,
+            break;
+        }
+        if has.number() == 1 && keep >> capability & 1 == 0 {
+            let dropped = sys::bounding_drop(capability as usize);
+            applied(dropped, text!("prctl(PR_CAPBSET_DROP)"), capability.into());
+        }
+    }
+}
+
+fn raise_ambient(set: u64) {
+    applied(
+        sys::ambient_clear(),
+        text!("prctl(PR_CAP_AMBIENT_CLEAR_ALL)"),
+        0,
+    );
+    for capability in 0..CAPABILITIES {
+        if set >> capability & 1 == 1 {
+            let raised = sys::ambient_raise(capability as usize);
+            applied(
+                raised,
+                text!("prctl(PR_CAP_AMBIENT_RAISE)"),
+                capability.into(),
+            );
         }
     }
 }
 
 /// Enters the working directory. False when that failed with the error that is tolerated.
-fn change_directory(settings: &Settings, tolerated: Option<Errno>) -> bool {
-    let Some(cwd) = settings.cwd else { return true };
-    match sys::chdir(cwd) {
-        // Outside of the root, reached through an inherited descriptor, would be a way out (CVE-2024-21626).
-        Ok(()) if sys::cwd_is_reachable() => true,
-        Ok(()) => die(
-            fail::SETTING,
-            &[b"chdir(", cwd.to_bytes(), b"): outside of the root"],
-        ),
-        Err(errno) if Some(errno) == tolerated => false,
-        Err(errno) => die_of(fail::SETTING, b"chdir", cwd.to_bytes(), errno),
+#[inline(never)]
+fn change_directory(settings: &Values, tolerated: Errno) -> bool {
+    let Some(cwd) = settings.text(Key::Cwd) else {
+        return true;
+    };
+    let mut path = Buf::new();
+    path.push(cwd);
+    let path = Arg::Text(path.into_text());
+    let Arg::Text(cwd) = path else { return true };
+    let result = sys::chdir(cwd);
+    if result.errno() == tolerated {
+        return false;
     }
+    result.or_die(fail::SETTING, text!("chdir"), path);
+    // Outside of the root, reached through an inherited descriptor, would be a way out (CVE-2024-21626).
+    if !sys::cwd_is_reachable() {
+        die(fail::SETTING, text!("chdir(%): outside of the root"), path);
+    }
+    true
 }
 
-fn change_user(settings: &Settings) {
-    if let Some(uid) = settings.uid {
-        own_stdio(uid);
+fn change_user(settings: &Values) {
+    if let Some(uid) = settings.number(Key::Uid) {
+        own_stdio(uid as u32);
     }
-    if let Some(groups) = settings.groups {
+    if settings.has(Key::Groups) {
         let mut ids = Buf::new();
-        groups.iter().for_each(|id| ids.push(&id.to_ne_bytes()));
-        sys::setgroups(ids.bytes()).or_die(fail::SETTING, b"setgroups", b"");
+        settings
+            .groups()
+            .iter()
+            .for_each(|id| ids.push(&id.to_ne_bytes()));
+        applied(sys::setgroups(ids.bytes()), text!("setgroups"), 0);
     }
-    if let Some(gid) = settings.gid {
-        sys::setgid(gid).applied(b"setresgid", gid.into());
-    }
-    if let Some(uid) = settings.uid {
-        sys::setuid(uid).applied(b"setresuid", uid.into());
-    }
+    apply_number(settings, Key::Gid, sys::setgid, text!("setresgid"));
+    apply_number(settings, Key::Uid, sys::setuid, text!("setresuid"));
 }
 
 /// Lets the user reopen /dev/stdout and its like when they are a terminal or a pipe. A file that the caller redirected to
 /// stays the caller's, and /dev/null everybody's. Where it is not possible the program still has the open descriptors.
 fn own_stdio(uid: u32) {
-    for fd in STDIO {
-        if let Ok(stat) = sys::fstat(fd)
-            && stat.uid != uid
-            && !stat.is_regular()
-            && !stat.is_null()
-        {
+    for fd in (0..3).filter_map(Fd::from_number) {
+        let stat = sys::fstat(fd);
+        if stat.uid() != uid && !stat.is_regular() && !stat.is_null() {
             let _ = sys::chown(fd, uid);
         }
     }
 }
 
-fn set_capabilities(settings: &Settings) {
-    if !settings.has_capabilities() {
+/// Tells the security module which profile or label the program is to have.
+fn label(settings: &Values) {
+    let mut file = text!("/proc/self/attr/apparmor/exec");
+    let mut label = Buf::new();
+    if let Some(name) = settings.text(Key::Apparmor) {
+        label.push(b"exec ");
+        label.push(name);
+    } else if let Some(name) = settings.text(Key::Selinux) {
+        label.push(name);
+        file = text!("/proc/self/attr/exec");
+    } else {
         return;
     }
-    let set = |set: Option<u64>| set.unwrap_or(0);
-    sys::capset(
-        set(settings.effective),
-        set(settings.permitted),
-        set(settings.inheritable),
-    )
-    .or_die(fail::SETTING, b"capset", b"");
-    sys::ambient_clear().or_die(fail::SETTING, b"prctl", b"PR_CAP_AMBIENT_CLEAR_ALL");
-    for capability in 0..CAPABILITIES {
-        if set(settings.ambient) & (1 << capability) != 0 {
-            let raised = sys::ambient_raise(capability);
-            raised.applied(b"prctl(PR_CAP_AMBIENT_RAISE)", capability.into());
-        }
+    let mut opened = sys::openat(None, file, open::WRITE);
+    if opened.errno() == Errno::ENOENT {
+        // Before Linux 5.1 AppArmor has no directory of its own.
+        file = text!("/proc/self/attr/exec");
+        opened = sys::openat(None, file, open::WRITE);
     }
-}
-
-/// Writes a label of a security module to the first of these files that exists.
-fn label(files: &[&CStr], text: &[u8]) {
-    let mut missing = (&b""[..], Errno::ENOENT);
-    for file in files {
-        let name = file.to_bytes();
-        match sys::openat(None, file, open::WRITE) {
-            Ok(attribute) => {
-                // An image may have put a file of its own in the way (CVE-2019-16884).
-                if sys::filesystem_magic(attribute) != Ok(sys::PROC_MAGIC) {
-                    die(fail::SETTING, &[name, b": not on procfs"]);
-                }
-                return sys::write_all(attribute, text).or_die(fail::SETTING, b"write", name);
-            }
-            Err(errno) => missing = (name, errno),
-        }
+    let Some(attribute) = opened.fd() else {
+        opened.or_die(fail::SETTING, text!("open"), Arg::Text(file));
+        return;
+    };
+    // An image may have put a file of its own in the way (CVE-2019-16884).
+    if !sys::is_on_proc(attribute) {
+        die(fail::SETTING, text!("%: not on procfs"), Arg::Text(file));
     }
-    die_of(fail::SETTING, b"open", missing.0, missing.1)
+    sys::write(attribute, label.bytes()).or_die(fail::SETTING, text!("write"), Arg::Text(file));
 }

@@ -1,9 +1,9 @@
 //! Executes the user's program, looked up like `execvp` does.
 
 use crate::errno::Errno;
-use crate::fail::{self, die, die_of};
-use crate::sys::{self, Buf, Pointers};
-use hook_tree::{Cmdline, Environ};
+use crate::fail::{self, Arg, die};
+use crate::sys::{self, Buf, Pointers, Ret, Str};
+use hook_tree::{Cmdline, Environ, find};
 
 /// Where programs are looked for without a `PATH`, as in glibc and musl.
 const DEFAULT_SEARCH: &[u8] = b"/bin:/usr/bin";
@@ -13,39 +13,46 @@ pub fn execute(cmdline: &Cmdline, environ: &Environ) -> ! {
     let (mut argv, mut envp) = (Buf::new(), Buf::new());
     let argv = Pointers::collect(cmdline.argv(), &mut argv);
     let envp = Pointers::collect(environ.entries(), &mut envp);
-    let name = cmdline.path().to_bytes();
-    if name.contains(&b'/') {
-        let errno = sys::exec(cmdline.path(), argv, envp);
-        die_of(fail::PROGRAM, b"execve", name, errno);
+    let path = Str::from_cmdline(cmdline);
+    let name = cmdline.path_bytes();
+    if find(name, b'/').is_some() {
+        let result = sys::exec(path, argv, envp);
+        result.or_die(fail::PROGRAM, text!("execve"), Arg::Text(path));
     }
-    match search(
+    let result = search(
         name,
         environ.get("PATH").unwrap_or(DEFAULT_SEARCH),
         argv,
         envp,
-    ) {
-        Errno::ENOENT => {
-            let why: &[u8] = b"): executable file not found in $PATH";
-            die(fail::PROGRAM, &[b"execve(", name, why])
-        }
-        errno => die_of(fail::PROGRAM, b"execve", name, errno),
+    );
+    if result.errno() != Errno::ENOENT {
+        result.or_die(fail::PROGRAM, text!("execve"), Arg::Text(path));
     }
+    let format = text!("execve(%): executable file not found in $PATH");
+    die(fail::PROGRAM, format, Arg::Text(path))
 }
 
 /// Tries each directory. A file that may not be executed is passed over, but remembered for the error.
-fn search(name: &[u8], path: &[u8], argv: Pointers, envp: Pointers) -> Errno {
-    let mut result = Errno::ENOENT;
+fn search(name: &[u8], mut path: &[u8], argv: Pointers, envp: Pointers) -> Ret {
+    let mut result = Ret::error(Errno::ENOENT);
     let mut candidate = Buf::new();
-    for dir in path.split(|byte| *byte == b':') {
+    loop {
+        let colon = find(path, b':').unwrap_or(path.len());
+        let (dir, rest) = path.split_at_checked(colon).unwrap_or_default();
         candidate.clear();
+        candidate.push(dir);
         // An empty element is the working directory.
-        let slash: &[u8] = if dir.is_empty() { b"" } else { b"/" };
-        candidate.append(&[dir, slash, name, b"\0"]);
-        match sys::exec(candidate.string(), argv, envp) {
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            Errno::EACCES => result = Errno::EACCES,
-            errno => return errno,
+        if !dir.is_empty() {
+            candidate.push(b"/");
         }
+        candidate.push(name);
+        let attempt = sys::exec(candidate.text(), argv, envp);
+        match attempt.errno() {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES => result = attempt,
+            _ => return attempt,
+        }
+        let [_, after @ ..] = rest else { return result };
+        path = after;
     }
-    result
 }

@@ -1,6 +1,6 @@
 //! A growing buffer of bytes straight from `mmap`, in place of an allocator.
 
-use super::{Fd, Result, call};
+use super::{Fd, Ret, Str, call3, call6};
 use crate::arch::nr;
 use crate::fail;
 
@@ -20,48 +20,41 @@ impl Buf {
     /// An empty buffer; takes no memory.
     pub const fn new() -> Buf {
         Buf {
-            start: core::ptr::null_mut(),
+            // Not null, so that an empty buffer is a valid slice.
+            start: core::ptr::dangling_mut(),
             len: 0,
             capacity: 0,
         }
     }
 
-    /// A buffer with the concatenation of these pieces.
-    pub fn concat(pieces: &[&[u8]]) -> Buf {
-        let mut buf = Buf::new();
-        buf.append(pieces);
-        buf
-    }
-
-    /// Appends pieces.
-    pub fn append(&mut self, pieces: &[&[u8]]) {
-        for piece in pieces {
-            self.push(piece);
-        }
-    }
-
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        if self.start.is_null() {
-            return &[];
-        }
         // SAFETY: `start` maps `capacity` initialised bytes, and `len` is at most `capacity`.
         unsafe { core::slice::from_raw_parts(self.start, self.len) }
     }
 
-    /// The string up to the first NUL.
-    pub fn string(&self) -> &core::ffi::CStr {
-        core::ffi::CStr::from_bytes_until_nul(self.bytes()).unwrap_or_default()
+    /// The string up to the first NUL, or all of the bytes.
+    pub fn text(&mut self) -> Str<'_> {
+        // SAFETY: there is room for the NUL, and the borrow keeps the bytes as they are.
+        unsafe {
+            self.room(1).write(0);
+            Str::from_raw(self.start)
+        }
+    }
+
+    /// [`Buf::text`] of a buffer that is no longer needed as such; its memory is never given back.
+    pub fn into_text(mut self) -> Str<'static> {
+        let start = self.text().address() as *const u8;
+        // SAFETY: as above, and nobody has the buffer any more.
+        unsafe { Str::from_raw(start) }
     }
 
     /// Forgets the first bytes, at most all.
     pub fn discard_front(&mut self, count: usize) {
         let count = count.min(self.len);
-        if count > 0 {
-            // SAFETY: both ranges lie within the first `len` bytes of the mapping; they may overlap.
-            unsafe { core::ptr::copy(self.start.add(count), self.start, self.len - count) };
-            self.len -= count;
-        }
+        self.len -= count;
+        // SAFETY: both ranges lie within the bytes of the mapping; they may overlap.
+        unsafe { core::ptr::copy(self.start.add(count), self.start, self.len) };
     }
 
     /// Forgets the bytes and keeps the memory.
@@ -77,23 +70,29 @@ impl Buf {
         self.len += bytes.len();
     }
 
-    /// Reads once from a descriptor, at most `limit` bytes, to the end of the buffer.
-    pub fn read_from(&mut self, fd: Fd, limit: usize) -> Result<usize> {
-        let room = self.room(limit);
-        // SAFETY: the room is at least `limit` long.
-        let count = unsafe { call(nr::READ, [fd.number() as usize, room as usize, limit]) }?;
-        self.len += count;
-        Ok(count)
+    /// Appends a string without its NUL.
+    pub fn push_text(&mut self, text: Str) {
+        self.push(text.bytes());
     }
 
-    /// Reads directory entries, as `struct linux_dirent64`, in place of what the buffer held.
-    pub fn read_entries(&mut self, dir: Fd) -> Result<usize> {
-        const ROOM: usize = 4096;
-        self.clear();
-        let room = self.room(ROOM);
-        // SAFETY: the room is as long as the kernel is told.
-        self.len = unsafe { call(nr::GETDENTS64, [dir.number() as usize, room as usize, ROOM]) }?;
-        Ok(self.len)
+    /// Reads once from a descriptor, at most `limit` bytes, to the end of the buffer.
+    pub fn read_from(&mut self, fd: Fd, limit: usize) -> Ret {
+        self.fill(nr::READ, fd, limit)
+    }
+
+    /// Reads directory entries, as `struct linux_dirent64`, to the end of the buffer.
+    pub fn read_entries(&mut self, dir: Fd) -> Ret {
+        self.fill(nr::GETDENTS64, dir, 4096)
+    }
+
+    fn fill(&mut self, number: usize, fd: Fd, limit: usize) -> Ret {
+        let room = self.room(limit);
+        // SAFETY: both calls write at most `limit` bytes, for which there is room.
+        let filled = unsafe { call3(number, fd.raw(), room as usize, limit) };
+        if !filled.is_err() {
+            self.len += filled.number();
+        }
+        filled
     }
 
     /// Makes place for at least so many bytes after the present ones, and says where.
@@ -103,28 +102,21 @@ impl Buf {
             let capacity = needed.saturating_mul(2).saturating_add(4095) & !4095;
             // SAFETY: a fresh anonymous mapping, or the growth of one that only this buffer knows and nothing borrows.
             let start = unsafe {
-                if self.start.is_null() {
-                    let anywhere = [
-                        0,
-                        capacity,
-                        PROT_READ_WRITE,
-                        MAP_PRIVATE_ANONYMOUS,
-                        usize::MAX,
-                        0,
-                    ];
-                    call(nr::MMAP, anywhere)
+                if self.capacity == 0 {
+                    let rest = [MAP_PRIVATE_ANONYMOUS, usize::MAX, 0];
+                    call6(nr::MMAP, [0, capacity, PROT_READ_WRITE], rest)
                 } else {
-                    let grown = [self.start as usize, self.capacity, capacity, MREMAP_MAYMOVE];
-                    call(nr::MREMAP, grown)
+                    let now = [self.start as usize, self.capacity, capacity];
+                    call6(nr::MREMAP, now, [MREMAP_MAYMOVE, 0, 0])
                 }
             };
-            match start {
-                Ok(start) => self.start = start as *mut u8,
-                Err(_) => fail::out_of_memory(),
+            if start.is_err() {
+                fail::out_of_memory();
             }
+            self.start = start.number() as *mut u8;
             self.capacity = capacity;
         }
-        // SAFETY: `len` is at most the capacity of the mapping; with neither, null plus 0 is null.
+        // SAFETY: `len` is at most the capacity of the mapping.
         unsafe { self.start.add(self.len) }
     }
 

@@ -1,50 +1,35 @@
 //! Executing programs and ending the process.
 
-use super::{Buf, Result, call, signal};
+use super::{Buf, Ret, Str, call3, signal};
 use crate::arch::{self, nr};
-use crate::errno::Errno;
-use core::ffi::CStr;
 use core::marker::PhantomData;
+use hook_tree::Strings;
 
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 
 /// A vector of pointers to strings that ends with NULL, as `execve` wants it.
 #[derive(Clone, Copy)]
-pub struct Pointers<'a>(&'a Buf, PhantomData<&'a CStr>);
+pub struct Pointers<'a>(usize, PhantomData<&'a [u8]>);
 
 impl<'a> Pointers<'a> {
     /// Collects the strings, with the vector in `memory`.
-    pub fn collect(strings: impl Iterator<Item = &'a CStr>, memory: &'a mut Buf) -> Pointers<'a> {
+    pub fn collect(mut strings: Strings<'a>, memory: &'a mut Buf) -> Pointers<'a> {
         memory.clear();
-        for string in strings {
+        // Each string is followed by NUL in its buffer: that is what `Strings` is.
+        while let Some(string) = strings.next_bytes() {
             memory.push(&(string.as_ptr() as usize).to_ne_bytes());
         }
-        memory.push(&0usize.to_ne_bytes());
-        Pointers(memory, PhantomData)
-    }
-
-    /// Address of the vector.
-    pub(super) fn address(self) -> usize {
-        self.0.bytes().as_ptr() as usize
+        memory.push(&[0; size_of::<usize>()]);
+        Pointers(memory.bytes().as_ptr() as usize, PhantomData)
     }
 }
 
 /// Executes a program with default signal dispositions; returns only when that failed.
-pub fn exec(path: &CStr, argv: Pointers, envp: Pointers) -> Errno {
+pub fn exec(path: Str, argv: Pointers, envp: Pointers) -> Ret {
     // The one disposition that execve would hand on. A child made by clone has dispositions of its own.
-    if let Err(error) = signal::set_default(signal::SIGPIPE) {
-        return error;
-    }
+    signal::restore_sigpipe();
     // SAFETY: the path ends with NUL; both vectors end with NULL and hold strings that outlive the call.
-    match unsafe {
-        call(
-            nr::EXECVE,
-            [path.as_ptr() as usize, argv.address(), envp.address()],
-        )
-    } {
-        Err(error) => error,
-        Ok(_) => Errno::EINVAL,
-    }
+    unsafe { call3(nr::EXECVE, path.address(), argv.0, envp.0) }
 }
 
 /// Ends the process.
@@ -56,15 +41,16 @@ pub fn exit(code: u8) -> ! {
 }
 
 /// Marks every descriptor from this number on close-on-exec.
-pub fn close_on_exec_from(first: usize) -> Result<()> {
+pub fn close_on_exec_from(first: usize) -> Ret {
     // SAFETY: takes numbers only.
     unsafe {
-        call(
+        call3(
             nr::CLOSE_RANGE,
-            [first, u32::MAX as usize, CLOSE_RANGE_CLOEXEC],
+            first,
+            u32::MAX as usize,
+            CLOSE_RANGE_CLOEXEC,
         )
     }
-    .map(drop)
 }
 
 /// Whether the working directory is below the root. The kernel names one that is not with `(unreachable)` in front.
@@ -72,9 +58,7 @@ pub fn cwd_is_reachable() -> bool {
     let mut path = Buf::new();
     let start = path.room(4096);
     // SAFETY: the room is as long as the kernel is told.
-    match unsafe { call(nr::GETCWD, [start as usize, 4096]) } {
-        Ok(count) => path.grown(count),
-        Err(_) => return false,
-    }
-    path.bytes().starts_with(b"/")
+    let named = unsafe { call3(nr::GETCWD, start as usize, 4096, 0) };
+    path.grown(1);
+    !named.is_err() && path.bytes() == b"/"
 }

@@ -1,5 +1,7 @@
 //! Typed system calls. All memory that the kernel reads or writes is checked here, so the rest of the launcher is safe.
 
+#[macro_use]
+mod text;
 mod buf;
 mod child;
 mod credentials;
@@ -11,49 +13,73 @@ mod socket;
 mod time;
 
 pub use buf::Buf;
-pub use child::{Child, End, Spawn, reap_strays};
+pub use child::{Spawn, reap_strays};
 pub use credentials::*;
 pub use exec::{Pointers, close_on_exec_from, cwd_is_reachable, exec, exit};
 pub use file::*;
 pub use mount::*;
 pub use signal::exit_on_signals;
-pub use socket::{Received, connect, receive, send, write_pieces};
-pub use time::{Clock, Readiness, nanoseconds, poll};
+pub use socket::{Received, connect, receive, send, write_line};
+pub use text::Str;
+pub use time::{Clock, Poll, nanoseconds};
 
-use crate::arch;
 use crate::errno::Errno;
+use crate::{arch, fail};
 
-/// Result of a system call.
-pub type Result<T> = core::result::Result<T, Errno>;
+/// What a system call returned: a number, or an error.
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct Ret(isize);
 
-/// Turns what the kernel returned into a result.
-fn check(returned: isize) -> Result<usize> {
-    if (-4095..0).contains(&returned) {
-        Err(Errno(-returned as u16))
-    } else {
-        Ok(returned as usize)
+impl Ret {
+    /// An error.
+    pub fn error(errno: Errno) -> Ret {
+        Ret(-(errno.0 as isize))
+    }
+
+    /// The number; meaningless for an error.
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The error; a number that stands for none when there was none.
+    pub fn errno(self) -> Errno {
+        Errno(-self.0 as i32)
+    }
+
+    /// Whether it is an error. No call here returns numbers that are negative.
+    pub fn is_err(self) -> bool {
+        self.0 < 0
+    }
+
+    /// The number as a descriptor, if it is no error.
+    pub fn fd(self) -> Option<Fd> {
+        Fd::from_number(self.0 as i32)
     }
 }
 
-/// Makes a call with numbers and pointers of which the caller has made sure.
+/// Makes a call with at most three arguments.
 ///
 /// # Safety
 /// As for [`arch::syscall3`].
-#[inline(always)]
-unsafe fn call<const N: usize>(number: usize, args: [usize; N]) -> Result<usize> {
-    let arg = |index: usize| args.get(index).copied().unwrap_or(0);
+unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> Ret {
     // SAFETY: the caller's promise.
-    check(unsafe {
-        match N {
-            0..=3 => arch::syscall3(arg(0), arg(1), arg(2), number),
-            _ => arch::syscall6(arg(0), arg(1), arg(2), number, &[arg(3), arg(4), arg(5)]),
-        }
-    })
+    Ret(unsafe { arch::syscall3(a, b, c, number) })
+}
+
+/// Makes a call with up to six arguments.
+///
+/// # Safety
+/// As for [`arch::syscall3`].
+unsafe fn call6(number: usize, [a, b, c]: [usize; 3], rest: [usize; 3]) -> Ret {
+    // SAFETY: the caller's promise.
+    Ret(unsafe { arch::syscall6(a, b, c, number, &rest) })
 }
 
 /// Makes the process independent of what it inherited: descriptors above stdio, signal dispositions and mask.
-pub fn prepare() -> Result<()> {
-    fill_stdio()?;
-    close_from(3)?;
-    signal::reset()
+pub fn prepare() {
+    fill_stdio();
+    // A kernel without the call is older than anything else here works on.
+    close_from(3).or_die(fail::SYSTEM, text!("close_range"), fail::NOTHING);
+    signal::reset();
 }

@@ -1,8 +1,7 @@
 //! Making superblocks with the new mount API, and taking mounts away.
 
-use super::{Fd, Result, call};
+use super::{Fd, Ret, Str, call3, call6};
 use crate::arch::nr;
-use core::ffi::CStr;
 
 const FSOPEN_CLOEXEC: usize = 1;
 const FSCONFIG_SET_FLAG: usize = 0;
@@ -11,82 +10,58 @@ const FSCONFIG_CMD_CREATE: usize = 6;
 const FSMOUNT_CLOEXEC: usize = 1;
 const MNT_DETACH: usize = 2;
 const UMOUNT_NOFOLLOW: usize = 8;
-/// Magic number of procfs.
-pub const PROC_MAGIC: u64 = 0x9fa0;
+const PROC_MAGIC: u64 = 0x9fa0;
 
 /// Begins a superblock of this type.
-pub fn fsopen(fstype: &CStr) -> Result<Fd> {
+pub fn fsopen(fstype: Str) -> Ret {
     // SAFETY: the name ends with NUL.
-    unsafe { call(nr::FSOPEN, [fstype.as_ptr() as usize, FSOPEN_CLOEXEC]) }.map(Fd::from_returned)
+    unsafe { call3(nr::FSOPEN, fstype.address(), FSOPEN_CLOEXEC, 0) }
 }
 
 /// Sets an option: a flag, or a key with a value.
-pub fn fsconfig_set(context: Fd, key: &CStr, value: Option<&CStr>) -> Result<()> {
+pub fn fsconfig_set(context: Fd, key: Str, value: Option<Str>) -> Ret {
     let (command, value) = match value {
-        Some(value) => (FSCONFIG_SET_STRING, value.as_ptr() as usize),
+        Some(value) => (FSCONFIG_SET_STRING, value.address()),
         None => (FSCONFIG_SET_FLAG, 0),
     };
     // SAFETY: both strings end with NUL.
     unsafe {
-        call(
+        call6(
             nr::FSCONFIG,
-            [
-                context.number() as usize,
-                command,
-                key.as_ptr() as usize,
-                value,
-                0,
-            ],
+            [context.raw(), command, key.address()],
+            [value, 0, 0],
         )
     }
-    .map(drop)
 }
 
 /// Makes the superblock.
-pub fn fsconfig_create(context: Fd) -> Result<()> {
+pub fn fsconfig_create(context: Fd) -> Ret {
     // SAFETY: the command takes no strings.
     unsafe {
-        call(
+        call6(
             nr::FSCONFIG,
-            [context.number() as usize, FSCONFIG_CMD_CREATE, 0, 0, 0],
+            [context.raw(), FSCONFIG_CMD_CREATE, 0],
+            [0; 3],
         )
     }
-    .map(drop)
 }
 
 /// Makes a detached mount of the superblock with these attributes (`MOUNT_ATTR_*`).
-pub fn fsmount(context: Fd, attributes: usize) -> Result<Fd> {
+pub fn fsmount(context: Fd, attributes: usize) -> Ret {
     // SAFETY: takes numbers only.
-    unsafe {
-        call(
-            nr::FSMOUNT,
-            [context.number() as usize, FSMOUNT_CLOEXEC, attributes],
-        )
-    }
-    .map(Fd::from_returned)
+    unsafe { call3(nr::FSMOUNT, context.raw(), FSMOUNT_CLOEXEC, attributes) }
 }
 
 /// Takes a mount, and those below it, out of the mount namespace.
-pub fn detach(path: &CStr) -> Result<()> {
+pub fn detach(path: Str) -> Ret {
     // SAFETY: the path ends with NUL.
-    unsafe {
-        call(
-            nr::UMOUNT2,
-            [path.as_ptr() as usize, MNT_DETACH | UMOUNT_NOFOLLOW],
-        )
-    }
-    .map(drop)
+    unsafe { call3(nr::UMOUNT2, path.address(), MNT_DETACH | UMOUNT_NOFOLLOW, 0) }
 }
 
-/// The magic number of the file system that a file lives on.
-pub fn filesystem_magic(fd: Fd) -> Result<u64> {
+/// Whether a file lives on procfs.
+pub fn is_on_proc(fd: Fd) -> bool {
     let mut statfs = [0u64; 16];
     // SAFETY: `struct statfs` has 120 bytes.
-    unsafe {
-        call(
-            nr::FSTATFS,
-            [fd.number() as usize, statfs.as_mut_ptr() as usize],
-        )
-    }?;
-    Ok(statfs[0])
+    let _ = unsafe { call3(nr::FSTATFS, fd.raw(), statfs.as_mut_ptr() as usize, 0) };
+    statfs[0] == PROC_MAGIC
 }

@@ -1,8 +1,7 @@
 //! Clocks and waiting.
 
-use super::{Fd, Result, call};
+use super::{Fd, Ret, call3, call6};
 use crate::arch::nr;
-use crate::errno::Errno;
 
 /// A clock of the kernel.
 #[derive(Clone, Copy)]
@@ -13,77 +12,66 @@ pub enum Clock {
     Monotonic = 1,
 }
 
+const SECOND: u64 = 1_000_000_000;
+
 /// The time in nanoseconds; 0 when the kernel has no such clock.
 pub fn nanoseconds(clock: Clock) -> u64 {
-    let mut time = [0i64; 2];
+    let mut time = [0u64; 2];
     // SAFETY: `struct timespec` is two 64-bit numbers.
-    match unsafe {
-        call(
+    let _ = unsafe {
+        call3(
             nr::CLOCK_GETTIME,
-            [clock as usize, time.as_mut_ptr() as usize],
+            clock as usize,
+            time.as_mut_ptr() as usize,
+            0,
         )
-    } {
-        Ok(_) => (time[0] as u64)
-            .saturating_mul(1_000_000_000)
-            .saturating_add(time[1] as u64),
-        Err(_) => 0,
-    }
+    };
+    time[0].wrapping_mul(SECOND).wrapping_add(time[1])
 }
 
 /// A descriptor to wait for: `struct pollfd`. A negative number is left out.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Readiness {
+struct Entry {
     fd: i32,
     events: i16,
     returned: i16,
 }
 
-impl Readiness {
+/// A set of descriptors to wait for.
+pub struct Poll([Entry; 4]);
+
+impl Poll {
     const IN: i16 = 1;
     const HANGUP: i16 = 0x2000;
 
-    /// Waits for something to read, or the end.
-    pub fn readable(fd: Option<Fd>) -> Readiness {
-        Readiness {
+    /// Waits for three descriptors to be readable or at their end, and for the other side of a fourth to go away.
+    pub fn new(readable: [Option<Fd>; 3], gone: Option<Fd>) -> Poll {
+        let entry = |fd: Option<Fd>, events| Entry {
             fd: fd.map_or(-1, Fd::number),
-            events: Self::IN,
+            events,
             returned: 0,
-        }
+        };
+        let [a, b, c] = readable.map(|fd| entry(fd, Self::IN));
+        Poll([a, b, c, entry(gone, Self::HANGUP)])
     }
 
-    /// Waits for the other side to go away.
-    pub fn gone(fd: Option<Fd>) -> Readiness {
-        Readiness {
-            fd: fd.map_or(-1, Fd::number),
-            events: Self::HANGUP,
-            returned: 0,
-        }
+    /// Waits until a descriptor is ready or so many nanoseconds have passed; without end for `u64::MAX`.
+    pub fn wait(&mut self, limit: u64) -> Ret {
+        let time = [limit / SECOND, limit % SECOND];
+        let time = if limit == u64::MAX {
+            0
+        } else {
+            time.as_ptr() as usize
+        };
+        let set = [self.0.as_mut_ptr() as usize, self.0.len(), time];
+        // SAFETY: pointer and length belong to one array of `struct pollfd`; the time is null or a `struct timespec`;
+        // without a signal mask its size is not looked at.
+        unsafe { call6(nr::PPOLL, set, [0, 8, 0]) }
     }
 
-    /// Whether the wait ended because of this descriptor.
-    pub fn is_ready(&self) -> bool {
-        self.returned != 0
-    }
-}
-
-/// Waits until a descriptor is ready or, with a limit, so many nanoseconds have passed.
-pub fn poll(set: &mut [Readiness], limit: Option<u64>) -> Result<()> {
-    let time =
-        limit.map(|limit| [limit / 1_000_000_000, limit % 1_000_000_000].map(|part| part as i64));
-    let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
-    for entry in set.iter_mut() {
-        entry.returned = 0;
-    }
-    // SAFETY: pointer and length belong to one exclusive slice of `struct pollfd`; the time is null or a `struct
-    // timespec`; without a signal mask its size is not looked at.
-    match unsafe {
-        call(
-            nr::PPOLL,
-            [set.as_mut_ptr() as usize, set.len(), time, 0, 8],
-        )
-    } {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(error) => Err(error),
+    /// Whether this descriptor has ended the wait.
+    pub fn is_ready(&self, index: usize) -> bool {
+        self.0.get(index).is_some_and(|entry| entry.returned != 0)
     }
 }

@@ -13,10 +13,10 @@ use super::Runtime;
 use super::create::Terminals;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
-use crate::limits;
 use crate::lxc::tools::{self, Lxc, Monitor};
+use crate::maker::Maker;
 use crate::mountpoint::MountPoint;
-use crate::mounts::{Engine, Host, MakeError, Sources, SuperblockMaker};
+use crate::mounts::{Engine, Host, Sources};
 use crate::prepare::Prepared;
 use crate::process::{self, Process};
 use crate::records::Records;
@@ -107,11 +107,7 @@ impl<'a> Birth<'a> {
     }
 
     /// Makes the mounts and, where the process gets one, the terminal.
-    pub fn make_mounts(
-        &mut self,
-        init: Process,
-        prepared: &mut Prepared,
-    ) -> Result<Option<Terminal>> {
+    pub fn make_mounts(&mut self, init: Process, prepared: &Prepared) -> Result<Option<Terminal>> {
         let peer = self
             .mount_hook
             .as_ref()
@@ -128,7 +124,7 @@ impl<'a> Birth<'a> {
             prepared.rootfs.clone(),
             true,
         );
-        engine.make_mounts(&mut Maker(peer))?;
+        engine.make_mounts(&mut Maker::new(peer))?;
         let terminal = match prepared.terminal {
             true => {
                 let pty = engine.open_pty().context("/process/terminal")?;
@@ -141,7 +137,6 @@ impl<'a> Birth<'a> {
             }
             false => None,
         };
-        limits::namespaced(init, prepared)?;
         self.engine = Some(engine);
         Ok(terminal)
     }
@@ -180,10 +175,12 @@ impl<'a> Birth<'a> {
             bail!("process {} at the sync socket is not init", peer.pid);
         }
         peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
-        self.engine.take().context("no mounts")?.finish()?;
         self.init = Some(peer);
-        // All that is left of LXC's work is to wait for the container's end, and that is the engine's.
-        self.lxc.end()
+        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
+        // mounts are finished.
+        self.lxc.kill()?;
+        self.engine.take().context("no mounts")?.finish()?;
+        self.lxc.wait()
     }
 
     /// Lets init wait for its start, with everything that it needs until then.
@@ -270,48 +267,5 @@ pub fn hand_over(terminal: Option<&Terminal>, terminals: &Terminals) -> Result<O
             .try_clone()
             .map(Some)
             .context("dup the master of the terminal"),
-    }
-}
-
-/// Has the launcher make superblocks in the container's namespaces.
-struct Maker<'a>(&'a Peer);
-
-impl SuperblockMaker for Maker<'_> {
-    fn make(
-        &mut self,
-        fstype: &str,
-        source: Option<&str>,
-        options: &[String],
-        attrs: u64,
-    ) -> Result<OwnedFd, MakeError> {
-        let mut payload = Vec::new();
-        let source = source.map(|s| format!("source={s}"));
-        let attrs = attrs.to_string();
-        let strings = std::iter::once(fstype)
-            .chain(source.as_deref())
-            .chain(options.iter().map(String::as_str));
-        for string in strings.chain(["", &attrs]) {
-            payload.extend_from_slice(string.as_bytes());
-            payload.push(0);
-        }
-        let failed = |e: anyhow::Error| MakeError(format!("{e:#}"));
-        self.0
-            .send(kind::MAKE_MOUNT, &payload, &[])
-            .map_err(failed)?;
-        let answer = self
-            .0
-            .receive(Some(Instant::now() + PATIENCE))
-            .map_err(failed)?;
-        match answer {
-            Some(packet) if packet.kind == kind::MOUNT_FD => packet
-                .fd
-                .ok_or_else(|| MakeError("the launcher sent no descriptor".to_owned())),
-            Some(packet) if packet.kind == kind::MOUNT_ERROR => Err(MakeError(
-                String::from_utf8_lossy(&packet.payload)
-                    .trim_end()
-                    .to_owned(),
-            )),
-            _ => Err(MakeError("the launcher ended before its time".to_owned())),
-        }
     }
 }

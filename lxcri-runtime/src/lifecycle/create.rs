@@ -15,6 +15,7 @@ use hook_tree::names;
 use super::birth::{self, Birth};
 use super::{Runtime, destroy, hooks};
 use crate::cgroup::CgroupPlan;
+use crate::console::Terminal;
 use crate::limits;
 use crate::mountpoint;
 use crate::prepare::{self, Prepared};
@@ -141,10 +142,7 @@ impl Attempt<'_> {
         birth.open_sources(&self.prepared, &cgroup)?;
         let init = birth.mount_hook()?;
         state.pid = Some(init.pid);
-        self.update_record(|record| record.init = Some(init))?;
-        self.container.write_state(&state)?;
-        guest::write_state(self.container, &state, init.inner_pid())?;
-        let terminal = birth.make_mounts(init, &mut self.prepared)?;
+        let terminal = self.meet(&mut birth, init, &state)?;
         hooks::run(&self.prepared.hooks, Phase::Prestart, &state, &records)?;
         hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
         birth.create_container_hooks(&self.prepared.rootfs, &records)?;
@@ -159,6 +157,31 @@ impl Attempt<'_> {
         self.container.write_state(&state)?;
         birth.release_init(terminal, &preserved, &mountpoint)?;
         Ok(Created { init, master })
+    }
+
+    /// The rendezvous: makes the mounts, and at the same time writes down who init is and sets what its namespaces hold.
+    fn meet(
+        &mut self,
+        birth: &mut Birth,
+        init: Process,
+        state: &State,
+    ) -> Result<Option<Terminal>> {
+        let record = self.record.as_mut().context("no record")?;
+        record.init = Some(init);
+        let (container, prepared, record) = (self.container, &self.prepared, &*record);
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                container.write_record(record)?;
+                container.write_state(state)?;
+                guest::write_state(container, state, init.inner_pid())?;
+                limits::namespaced(init, prepared)
+            });
+            let terminal = birth.make_mounts(init, prepared);
+            others
+                .join()
+                .map_err(|_| anyhow!("a thread ended before its time"))??;
+            terminal
+        })
     }
 
     fn state(&self) -> State {

@@ -13,7 +13,7 @@ pub fn delete(runtime: &Runtime, id: &str, force: bool) -> Result<()> {
         return Ok(());
     }
     container.must_exist()?;
-    let _lock = match container.lock() {
+    let _lock = match container.lock_to_delete() {
         Err(_) if force && !container.exists() => return Ok(()),
         other => other?,
     };

@@ -59,6 +59,7 @@ pub fn destroy(
     if begun && let Err(e) = poststop(runtime, container, &state, &Records::of(container, copy)) {
         keep(Err(e));
     }
+    tools::remove_lock(container, &runtime.root);
     match fs::remove_dir_all(&container.dir) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             keep(Err(anyhow!(e)).context(format!("remove {}", container.dir.display())));

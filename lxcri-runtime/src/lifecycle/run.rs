@@ -59,7 +59,7 @@ fn clean(runtime: &Runtime, container: &Container) {
         return;
     }
     let errors = match container
-        .lock()
+        .lock_to_delete()
         .and_then(|lock| Ok((lock, container.state_locked()?)))
     {
         Ok((_lock, (state, record))) => destroy::destroy(runtime, container, state, record),

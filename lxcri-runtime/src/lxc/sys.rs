@@ -96,9 +96,10 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
     }
     drop(told);
     // SAFETY: the kernel has stored a new descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let spawned = Spawned {
         pid: pid as i32,
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        pidfd,
     };
     let mut message = [0; 8];
     // The pipe ends when the program is executed.

@@ -25,6 +25,8 @@ const DIRECTORIES: [&str; 6] = [
     "/sbin",
     "/bin",
 ];
+/// Where LXC keeps its lock files when it runs as root.
+const LOCKS: &str = "/run/lxc/lock";
 /// Name of LXC's log in a container's directory.
 const LOG: &str = "lxc.log";
 /// Name of the empty directory that hides the cgroup file systems from LXC.
@@ -114,21 +116,20 @@ impl Lxc {
 }
 
 impl Monitor {
-    /// Ends it and waits for its end.
-    pub fn end(&mut self) -> Result<()> {
-        if self.ended {
-            return Ok(());
-        }
-        crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL)
-            .context("end lxc-start")?;
-        loop {
+    /// Ends it.
+    pub fn kill(&self) -> Result<()> {
+        crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).context("end lxc-start")
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> Result<()> {
+        while !self.ended {
             match waitpid(Pid::from_raw(self.pid), None) {
                 Err(Errno::EINTR) => {}
                 Err(e) => return Err(anyhow!(e)).context("wait for lxc-start"),
-                Ok(_) => break,
+                Ok(_) => self.ended = true,
             }
         }
-        self.ended = true;
         Ok(())
     }
 }
@@ -141,7 +142,10 @@ impl AsFd for Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if let Err(e) = self.end() {
+        if self.ended {
+            return;
+        }
+        if let Err(e) = self.kill().and_then(|()| self.wait()) {
             log::warn!("{e:#}");
         }
     }
@@ -166,6 +170,14 @@ pub fn destroy(container: &Container, root: &Path) -> Result<()> {
         bail!("lxc-destroy: {status}: {}", messages(container));
     }
     Ok(())
+}
+
+/// Removes the lock file that LXC makes for each container and never removes.
+pub fn remove_lock(container: &Container, root: &Path) {
+    // liblxc joins the path of the containers to its own without looking at the slashes.
+    let directory = Path::new(LOCKS).join(root.strip_prefix("/").unwrap_or(root));
+    // It is missing where LXC was built with another run-time directory, and shared with LXC's own containers.
+    let _ = fs::remove_file(directory.join(format!(".{}", container.id)));
 }
 
 /// What LXC wrote into its log, on one line.

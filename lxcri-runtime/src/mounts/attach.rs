@@ -4,15 +4,15 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::SuperblockMaker;
 use super::copyup;
 use super::error::Error;
 use super::kernel;
 use super::resolve::{Leaf, Place, Root};
 use super::rules::PROC_FILES;
 use super::sources::Tree;
-use super::steps::{Mount, MountKind, PropagationKind};
+use super::steps::{Mount, MountKind, PropagationKind, Step};
 use super::sys;
+use super::{Request, SuperblockMaker};
 
 /// A mount that stands, kept open to be changed later on.
 #[derive(Debug)]
@@ -114,6 +114,30 @@ fn fresh(
         copyup::copy(&place.fd, &fd).map_err(|error| error.during("tmpcopyup"))?;
     }
     Ok(fd)
+}
+
+/// What a step will ask the maker for, unless that depends on what the container's image has in its place.
+pub(super) fn known_request(step: &Step) -> Option<Request> {
+    match step {
+        Step::Mount(Mount {
+            kind:
+                MountKind::New {
+                    fstype,
+                    source,
+                    options,
+                    inherit_mode: false,
+                    ..
+                },
+            own,
+            ..
+        }) => Some(Request {
+            fstype: fstype.clone(),
+            source: source.clone(),
+            options: options.clone(),
+            attrs: own.set,
+        }),
+        _ => None,
+    }
 }
 
 /// Why the kernel may refuse a file system to a user namespace (mount_too_revealing and the namespaces' owners).

@@ -159,6 +159,13 @@ impl Work {
         {
             sys::set_propagation(&root, found.kind, found.recursive, "rootfs")?;
         }
+        maker.announce(
+            self.plan
+                .steps
+                .iter()
+                .filter_map(attach::known_request)
+                .collect(),
+        );
         for (at, step) in self.plan.steps.iter().enumerate() {
             let made = match step {
                 Step::Mount(mount) => {

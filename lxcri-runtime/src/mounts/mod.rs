@@ -60,11 +60,27 @@ use std::os::fd::OwnedFd;
 /// Where inside the container the guest part of the runtime directory is mounted until the program is executed.
 pub const GUEST_DIRECTORY: &str = "/.lxcri";
 
+/// A superblock that is asked for, as [`SuperblockMaker::make`] takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Type of the file system.
+    pub fstype: String,
+    /// The option `source`.
+    pub source: Option<String>,
+    /// All other options.
+    pub options: Vec<String>,
+    /// MOUNT_ATTR_* flags for fsmount(2).
+    pub attrs: u64,
+}
+
 /// Makes new superblocks inside the container's user, pid, network, IPC and cgroup namespaces.
 ///
 /// The kernel takes a superblock's owner from the process that asks for it, so the runtime cannot do this from a
 /// thread of its own: the launcher does it, and sends the detached mount over the sync socket.
 pub trait SuperblockMaker: Send {
+    /// Says what will be asked for, in this order, so that it can be made ahead. Other requests may come in between.
+    fn announce(&mut self, _requests: Vec<Request>) {}
+
     /// Returns a detached mount, as fsmount(2) does.
     ///
     /// `options` are `key` (FSCONFIG_SET_FLAG) or `key=value` (FSCONFIG_SET_STRING); `source` is the key of that

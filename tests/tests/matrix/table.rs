@@ -95,10 +95,10 @@ impl Report {
     /// Prints the table and, below it, the details.
     pub fn print(&self) -> Counts {
         let names = PHASES.each_ref().map(|p| p.name);
-        println!("| {:<20} | {} |", "property", names.join(" | "));
+        println!("| {:<21} | {} |", "property", names.join(" | "));
         println!(
             "|:{}-|{}|",
-            "-".repeat(20),
+            "-".repeat(21),
             names
                 .map(|n| format!(":{}-", "-".repeat(n.len())))
                 .join("|")
@@ -121,7 +121,7 @@ impl Report {
                     Some(Verdict::Skipped(_)) => counts.skipped += 1,
                 }
             }
-            println!("| {:<20} | {} |", row.property, cells.join(" | "));
+            println!("| {:<21} | {} |", row.property, cells.join(" | "));
         }
         println!();
         self.rows.iter().for_each(Row::explain);
