@@ -56,9 +56,11 @@ test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (a
 	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
 
-bench: build ## measure lxcri against lxc-start, runc and crun (as root)
-	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench
-	LXCRI_TEST_RUNTIME=$(BIN) $(RELEASE)/lxcri-bench
+bench: ## measure lxcri against lxc-start, runc and crun (as root)
+	scripts/deps.sh build bench
+	$(MAKE) build
+	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
+	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) scripts/bench.sh
 
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --all --check

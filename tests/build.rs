@@ -1,5 +1,6 @@
 //! Builds the probe a second time, static and with plain rustc, because it must run in images that hold nothing else.
-//! (The cargo target of the same sources exists so that clippy and rustfmt see them.)
+//! (The cargo target of the same sources exists so that clippy and rustfmt see them.) Also gives the freestanding program of
+//! the benchmark its link arguments.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -9,6 +10,20 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=probe");
     println!("cargo::rerun-if-changed=build.rs");
+    for argument in [
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-Wl,--build-id=none",
+        "-Wl,-z,noexecstack",
+        "-Wl,-z,norelro",
+        "-Wl,-z,max-page-size=4096",
+        "-Wl,--gc-sections",
+        "-Wl,--no-eh-frame-hdr",
+    ] {
+        println!("cargo::rustc-link-arg-bin=lxcri-tiny={argument}");
+    }
     let var = |name: &str| env::var_os(name).unwrap_or_else(|| panic!("cargo did not set {name}"));
     let out = PathBuf::from(var("OUT_DIR")).join("lxcri-probe");
     let status = Command::new(var("RUSTC"))

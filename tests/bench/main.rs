@@ -1,63 +1,102 @@
-//! The benchmark: whole lives, the cost of a hook, and memory, for lxcri and its peers in one run.
+//! `make bench`: lxcri beside lxc-start, runc and crun, from one run. docs/bench.md says what is measured and how to read it.
 //!
-//! Candidates take turns in every round, so that a busy moment of the machine hits all of them. Compare ratios, not
-//! milliseconds. LXCRI_BENCH_ROUNDS is the number of rounds (default 25).
-#![forbid(unsafe_code)]
+//! LXCRI and LAUNCHER name the two programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
+#![deny(unsafe_code)]
 
+mod bench;
+mod goals;
 mod hooks;
-mod lives;
-mod memory;
+mod idle;
+mod images;
+mod launcher;
+mod life;
+mod programs;
+mod sample;
+#[allow(unsafe_code)]
+mod sys;
 
+use std::env;
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::Instant;
 
-use lxcri_tests::cgroups::Layout;
-use lxcri_tests::command::find_program;
-use lxcri_tests::need;
-use lxcri_tests::runtime::Runtime;
+use anyhow::{Context, Result, bail, ensure};
+
+use bench::Bench;
+use lxcri_tests::cgroups;
+use programs::Kind;
+
+/// Rounds of the whole life, and those before them that do not count.
+const ROUNDS: usize = 100;
+const WARM_UP: usize = 5;
 
 fn main() -> ExitCode {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("bench: needs root");
-        return ExitCode::FAILURE;
-    }
-    let lxcri = match Runtime::under_test() {
-        Ok(runtime) => runtime,
-        Err(reason) => {
-            eprintln!("bench: {reason}");
-            return ExitCode::FAILURE;
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
         }
+    }
+}
+
+fn run() -> Result<()> {
+    let rounds = match env::var("LXCRI_BENCH_ROUNDS") {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .ok()
+            .filter(|n| *n > 0)
+            .with_context(|| format!("LXCRI_BENCH_ROUNDS={text}: not a number of rounds"))?,
+        _ => ROUNDS,
     };
-    let rounds = need::count("LXCRI_BENCH_ROUNDS", 25).max(3);
-    let host = Layout::of_host();
-    let mut layouts = vec![host];
-    if host == Layout::Hybrid {
-        // The same kernel as it looks to programs that know v2 alone, or v1 alone.
-        layouts.extend([Layout::V2, Layout::V1]);
+    if !nix::unistd::geteuid().is_root() {
+        bail!("needs root: containers are made and file systems mounted");
     }
-    for layout in layouts {
-        let runtimes = candidates(lxcri, layout);
-        lives::print(&runtimes, layout, rounds);
+    let own = env::current_exe().context("own path")?;
+    let tiny = own.with_file_name("lxcri-tiny");
+    ensure!(
+        tiny.is_file(),
+        "{} is not built: run `cargo build --workspace --release`",
+        tiny.display()
+    );
+    let launcher = match env::var_os("LAUNCHER") {
+        Some(path) if !path.is_empty() => PathBuf::from(path),
+        _ => own.with_file_name("lxcri-hook"),
+    };
+    let start = Instant::now();
+    sys::handle_signals().context("sigaction")?;
+    let bench = Bench::new(&tiny)?;
+    heading(&bench)?;
+    // Without lxcri itself there is nothing to compare; any other program may be missing from the tables.
+    let lxcri = bench.program(Kind::Lxcri)?;
+    if let Err(reason) = bench.try_out(lxcri, &programs::View::host()?)? {
+        bail!("{} run: {reason}", lxcri.file.display());
     }
-    hooks::print(&candidates(lxcri, host), rounds.div_ceil(3));
-    memory::print(&candidates(lxcri, host));
-    ExitCode::SUCCESS
+    life::measure(&bench, rounds, WARM_UP)?;
+    hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
+    launcher::measure(&bench, &launcher)?;
+    idle::measure(&bench, 3)?;
+    println!("\n{:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
 }
 
-/// lxcri and the peers that are installed, in a view of this layout.
-fn candidates(lxcri: &Runtime, layout: Layout) -> Vec<Runtime> {
-    let peers = ["runc", "crun"].into_iter().filter_map(find_program);
-    let all = std::iter::once(lxcri.program.clone()).chain(peers);
-    all.filter_map(|program| Runtime::in_layout(program, layout).ok())
-        .collect()
-}
-
-/// The value in the middle.
-fn median(values: &mut [Duration]) -> Duration {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+fn heading(bench: &Bench) -> Result<()> {
+    let mut versions = Vec::new();
+    for program in &bench.programs {
+        if program.kind != Kind::LxcBare {
+            versions.push(program.version());
+        }
+    }
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("{}", versions.join(", "));
+    println!(
+        "Linux {}, {processors} processors, load {} at the beginning, {:?} cgroups",
+        kernel.trim(),
+        load.split(' ').next().unwrap_or("?"),
+        cgroups::Layout::of_host()
+    );
+    Ok(())
 }

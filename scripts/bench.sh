@@ -1,0 +1,17 @@
+#!/bin/sh
+# Measures lxcri against lxc-start, runc and crun (docs/bench.md). LXCRI and LAUNCHER name the programs of this project, BENCH the
+# harness, which lies beside the launcher in the build directory. As root; below three minutes on two quiet processors.
+set -eu
+cd "$(dirname "$0")/.."
+
+[ "$(id -u)" = 0 ] || { echo "bench: needs root: containers are made and file systems mounted" >&2; exit 1; }
+release=${CARGO_TARGET_DIR:-target}/release
+LXCRI=${LXCRI:-$release/lxcri}
+LAUNCHER=${LAUNCHER:-$release/lxcri-hook}
+bench=${BENCH:-$(dirname "$LAUNCHER")/lxcri-bench}
+for program in "$LXCRI" "$LAUNCHER" "$bench"; do
+    [ -x "$program" ] || { echo "bench: $program is not built: \`make bench\` does it" >&2; exit 1; }
+done
+scripts/deps.sh bench
+export LXCRI LAUNCHER
+exec "$bench"
