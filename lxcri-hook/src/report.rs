@@ -1,7 +1,7 @@
 //! Who hears of hooks and failures: the runtime at the sync socket, `start` at the FIFO, or `hooks.jsonl` and stderr.
 
 use crate::dir::Dir;
-use crate::fail::{self, Arg};
+use crate::fail;
 use crate::sys::{self, Buf, Fd, Ret, Str, open};
 use core::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
 use hook_tree::sync;
@@ -44,6 +44,15 @@ pub fn tell(reason: &[u8]) {
     warn(text!("lxcri-hook: "), reason);
 }
 
+/// Tells `start` that the program is executed next. Without it, `start` could not tell a program that was executed from
+/// an init that was killed just now.
+pub fn executing() {
+    if let (FIFO, Some(fifo)) = listener() {
+        let told = sys::write_line(fifo, text!(">"), b"");
+        told.or_die(fail::SYSTEM, text!("writev"), Some(text!("syncfifo")));
+    }
+}
+
 /// Writes one line to stderr; there is nobody to tell when that fails.
 pub fn warn(start: Str, reason: &[u8]) {
     if let Some(stderr) = sys::stdio(2) {
@@ -67,7 +76,12 @@ fn check(result: Ret) {
     if result.is_err() {
         attend(NOBODY, None);
         let mut text = Buf::new();
-        fail::describe_call(&mut text, text!("open(hooks.jsonl"), result.errno());
+        fail::describe_call(
+            &mut text,
+            text!("open"),
+            Some(text!("hooks.jsonl")),
+            result.errno(),
+        );
         warn(
             text!("lxcri-hook: records of hooks are lost: "),
             text.bytes(),
@@ -93,7 +107,7 @@ pub fn deliver(line: &[u8]) {
         if kind == LOG {
             check(result);
         } else {
-            result.or_die(fail::SYNC_LOST, text!("write"), Arg::Text(text!("record")));
+            result.or_die(fail::SYNC_LOST, text!("write"), Some(text!("record")));
         }
     }
 }

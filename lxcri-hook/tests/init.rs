@@ -33,7 +33,10 @@ struct Created {
 
 /// What `start` reads, and how the process ended.
 struct Ended {
+    /// Without the line that says that the program is executed next.
     fifo: String,
+    /// Whether that line came, and came last.
+    executed: bool,
     finished: support::Finished,
 }
 
@@ -146,8 +149,11 @@ impl Created {
         });
         let finished = finish(self.child, self.begin);
         support::eventually("the FIFO ends", || reader.is_finished());
+        let told = reader.join().unwrap();
+        let rest = told.strip_suffix(">\n");
         Ended {
-            fifo: reader.join().unwrap(),
+            executed: rest.is_some(),
+            fifo: rest.unwrap_or(&told).to_owned(),
             finished,
         }
     }
@@ -156,7 +162,12 @@ impl Created {
 impl Ended {
     /// Asserts that the program was executed, and returns its output.
     fn output(self) -> String {
-        assert_eq!(self.fifo, "", "{:?}", self.finished);
+        assert_eq!(
+            (self.fifo.as_str(), self.executed),
+            ("", true),
+            "{:?}",
+            self.finished
+        );
         assert!(self.finished.status.success(), "{:?}", self.finished);
         self.finished.stdout
     }
@@ -632,6 +643,36 @@ fn a_terminal_becomes_stdio() {
     let text = reader.join().unwrap();
     assert!(text.contains("terminal\r\n"), "{text}");
     assert!(text.contains("136,"), "no controlling terminal: {text}");
+}
+
+/// LXC's own stdio is never the container's.
+#[test]
+fn three_descriptors_become_stdio() {
+    if !possible() {
+        return;
+    }
+    let container = Container::new(
+        "busybox cat; echo out; echo err >&2; busybox ls /proc/$$/fd >&2",
+        &[],
+    );
+    let file = |name: &str| container.rootfs(&format!("tmp/{name}"));
+    let (input, out, err) = (file("in"), file("out"), file("err"));
+    fs::write(&input, "input\n").unwrap();
+    let fds = [
+        fs::File::open(&input).unwrap(),
+        fs::File::create(&out).unwrap(),
+        fs::File::create(&err).unwrap(),
+    ];
+    let (created, connection) = container.create();
+    connection.send('G', &[2, 0], &fds.each_ref().map(AsRawFd::as_raw_fd));
+    drop((connection, fds));
+    let fifo = created.container.guest.join("syncfifo");
+    let reader = std::thread::spawn(move || fs::read_to_string(fifo).unwrap());
+    let child = created.child;
+    assert!(finish(child, created.begin).status.success());
+    assert_eq!(reader.join().unwrap().trim(), ">");
+    assert_eq!(fs::read_to_string(out).unwrap(), "input\nout\n");
+    assert_eq!(fs::read_to_string(err).unwrap(), "err\n0\n1\n2\n");
 }
 
 /// Pid 1 of a pid namespace is spared by signals with the default disposition.

@@ -1,5 +1,35 @@
 //! lxcri: an OCI runtime on LXC.
+#![deny(unsafe_code)]
+
 pub mod cgroup;
+pub mod cli;
+pub mod commands;
+pub mod console;
+pub mod features;
+pub mod guest;
+pub mod hooks_report;
+pub mod launcher;
+pub mod lifecycle;
+pub mod limits;
+pub mod logging;
+pub mod lxc;
+pub mod maker;
+pub mod mountpoint;
 pub mod mounts;
+pub mod prepare;
+pub mod process;
+pub mod process_settings;
+pub mod proxy;
+pub mod records;
 pub mod seccomp;
+pub mod settings;
 pub mod spec;
+pub mod startup;
+pub mod store;
+pub mod sync;
+#[allow(unsafe_code)]
+pub mod sys;
+pub mod sysctl;
+
+/// The version of the runtime-spec that the state says it complies with.
+pub const OCI_VERSION: &str = "1.2.1";

@@ -22,9 +22,16 @@ pub const PHASE_FAILED: u8 = b'X';
 pub const MAKE_MOUNT: u8 = b'P';
 /// Runtime to launcher: run the phase. The payload is the path of the mounted root file system, without NUL.
 pub const RUN_PHASE: u8 = b'C';
-/// Runtime to launcher: init may go on. The payload's first byte is 1 when the first descriptor is the console, its
-/// second byte counts the preserved descriptors, which come next; init keeps further ones until it executes the program.
+/// Runtime to launcher: init may go on. The payload's first byte says what the first descriptors are (`STDIO_…`), its
+/// second byte counts the preserved descriptors, which come next; one more may follow, which init keeps
+/// open until it has detached [`GUEST_MOUNT`](crate::names::GUEST_MOUNT).
 pub const INIT_GO: u8 = b'G';
+/// In [`INIT_GO`]: stdio stays as LXC has left it.
+pub const STDIO_KEPT: u8 = 0;
+/// In [`INIT_GO`]: the first descriptor is the console, and becomes stdin, stdout and stderr.
+pub const STDIO_CONSOLE: u8 = 1;
+/// In [`INIT_GO`]: the first three descriptors become stdin, stdout and stderr.
+pub const STDIO_THREE: u8 = 2;
 
 /// Greatest payload in bytes of one record piece.
 pub const PIECE: usize = 4096;

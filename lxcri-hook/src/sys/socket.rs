@@ -107,7 +107,9 @@ pub fn send(socket: Fd, kind: u8, payload: &[u8], fd: Option<Fd>) -> Ret {
         control.fds[0] = fd.number();
         control_len = CONTROL_HEADER + 2 * FD_SIZE;
     }
-    let parts = [Part::of(&[kind]), Part::of(payload)];
+    // A variable: a temporary would be gone before the call.
+    let kind = [kind];
+    let parts = [Part::of(&kind), Part::of(payload)];
     let message = Message {
         name: 0,
         name_len: 0,

@@ -1,0 +1,71 @@
+# Builds, installs, tests and shows lxcri. `make help` lists the targets.
+
+PREFIX = /usr
+DESTDIR =
+CARGO = cargo
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+RELEASE = $(TARGET_DIR)/release
+BIN = $(RELEASE)/lxcri
+LAUNCHER = $(RELEASE)/lxcri-hook
+INSTALL = install
+
+.DEFAULT_GOAL := build
+.PHONY: build install uninstall demo test test-matrix bench lint help clean deps
+
+build: ## build the release binaries (the default)
+	$(CARGO) build --workspace --exclude lxcri-tests --release
+
+# Built only if missing, so that root can install without a toolchain.
+$(BIN) $(LAUNCHER):
+	$(CARGO) build --workspace --exclude lxcri-tests --release
+
+install: $(BIN) $(LAUNCHER) ## install to $(DESTDIR)$(PREFIX)
+	$(INSTALL) -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lxcri
+	$(INSTALL) -D -m 0755 $(LAUNCHER) $(DESTDIR)$(PREFIX)/libexec/lxcri/lxcri-hook
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man8
+	$(INSTALL) -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lxcri
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lxcri
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lxcri.fish
+
+uninstall: ## remove what install has put in place
+	rm -f $(DESTDIR)$(PREFIX)/bin/lxcri
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/lxcri
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lxcri
+	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lxcri
+	rm -f $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lxcri.fish
+
+deps: ## install the Debian packages that building and testing need, if any is missing (as root)
+	scripts/deps.sh build test
+
+demo: ## run a container with two hooks in each phase and print what ran (as root)
+	scripts/deps.sh build demo
+	$(MAKE) build
+	LXCRI=$(BIN) scripts/demo.sh
+
+test: build ## run every test, the privileged ones as far as the machine allows (as root)
+	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) scripts/test.sh
+
+test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (as root)
+	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build
+	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
+
+bench: build ## measure lxcri against lxc-start, runc and crun (as root)
+	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench
+	LXCRI_TEST_RUNTIME=$(BIN) $(RELEASE)/lxcri-bench
+
+lint: ## check formatting and run clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+clean: ## remove what was built
+	$(CARGO) clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo
+	@echo "variables: DESTDIR PREFIX CARGO; docs/testing.md lists those of the tests"

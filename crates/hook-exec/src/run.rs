@@ -1,0 +1,315 @@
+//! One hook from its start to its record, and the hooks of a phase in their order.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hook_model::{Hook, HookFailure, Phase, Record};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+
+use crate::capture::{Buffer, Output};
+use crate::error::CallError;
+use crate::image::Image;
+use crate::spawn::{self, Child, Spawn};
+use crate::stdin::state_file;
+use crate::sys::{self, Ended};
+
+/// How long a killed hook is waited for. Only a process that hangs in the kernel needs longer.
+const KILL_WAIT: Duration = Duration::from_secs(5);
+/// Longest time of one poll, so that every timeout fits what poll takes.
+const LONGEST_POLL: Duration = Duration::from_secs(24 * 3600);
+
+/// The working directory of a hook.
+#[derive(Clone, Copy, Debug)]
+pub enum Cwd<'a> {
+    /// Opened for each hook.
+    Path(&'a Path),
+    /// A directory that the caller has opened, O_PATH suffices.
+    Fd(BorrowedFd<'a>),
+}
+
+/// What the hooks of a phase have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The OCI state as JSON, for stdin.
+    pub state: &'a [u8],
+    /// The working directory.
+    pub cwd: Cwd<'a>,
+    /// The environment of the container process, for startContainer hooks without `env`.
+    pub process_env: Option<&'a [String]>,
+    /// Whether a hook is killed when the calling thread ends. A program with set-id bits loses that.
+    pub die_with_caller: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Hooks with this state in this directory.
+    pub fn new(state: &'a [u8], cwd: &'a Path) -> Context<'a> {
+        Context {
+            state,
+            cwd: Cwd::Path(cwd),
+            process_env: None,
+            die_with_caller: false,
+        }
+    }
+}
+
+/// Runs one hook, the `index`th (from 1) of its phase, and returns when it has ended.
+pub fn run_hook(hook: &Hook, phase: Phase, index: u32, context: &Context<'_>) -> Record {
+    run(None, hook, phase, index, context)
+}
+
+/// Like [`run_hook`], but executes an open file, so that what was checked is what runs. The path stands in the record.
+///
+/// A script cannot be run this way: its interpreter would have to open a descriptor that the hook must not have, and the
+/// kernel says ENOENT.
+pub fn run_hook_at(
+    executable: BorrowedFd<'_>,
+    hook: &Hook,
+    phase: Phase,
+    index: u32,
+    context: &Context<'_>,
+) -> Record {
+    run(Some(executable), hook, phase, index, context)
+}
+
+/// Runs the hooks of a phase in their order. The first failure ends it, except in poststop.
+///
+/// `on_record` gets each record before the next hook begins. The result holds the failures: none or one, any number for
+/// poststop.
+#[must_use = "a hook may have failed"]
+pub fn run_phase(
+    hooks: &[Hook],
+    phase: Phase,
+    context: &Context<'_>,
+    mut on_record: impl FnMut(&Record),
+) -> Vec<HookFailure> {
+    let mut failures = Vec::new();
+    for (index, hook) in (1..).zip(hooks) {
+        let record = run_hook(hook, phase, index, context);
+        on_record(&record);
+        failures.extend(record.failure());
+        if !failures.is_empty() && !phase.continue_on_failure() {
+            break;
+        }
+    }
+    failures
+}
+
+fn run(
+    executable: Option<BorrowedFd<'_>>,
+    hook: &Hook,
+    phase: Phase,
+    index: u32,
+    context: &Context<'_>,
+) -> Record {
+    let start = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let began = Instant::now();
+    let mut record = Record {
+        phase,
+        index,
+        path: hook.path_str().into_owned(),
+        argv: hook.argv(),
+        pid: 0,
+        start_ns: nanoseconds(start),
+        duration_ns: 0,
+        exit_status: None,
+        signal: None,
+        timed_out: false,
+        error: None,
+        stdout: String::new(),
+        stderr: String::new(),
+    };
+    // A timeout beyond the range of the clock is none.
+    let deadline = hook
+        .deadline()
+        .and_then(|timeout| began.checked_add(timeout));
+    match start_hook(executable, hook, phase, context, &mut record.pid) {
+        Ok(running) => running.finish(deadline, &mut record),
+        Err(error) => record.error = Some(error),
+    }
+    record.duration_ns = nanoseconds(began.elapsed());
+    record
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A hook that has been executed.
+struct Running {
+    child: Child,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// Tells the pid as soon as there is one, even of a process that then failed to execute the hook. The error is the text
+/// for the record.
+fn start_hook(
+    executable: Option<BorrowedFd<'_>>,
+    hook: &Hook,
+    phase: Phase,
+    context: &Context<'_>,
+    pid: &mut u32,
+) -> Result<Running, String> {
+    let environ = match context.process_env {
+        Some(process_env) if phase == Phase::StartContainer => hook.environ_or(process_env),
+        _ => hook.environ(),
+    };
+    let image = Image::new(hook, environ)?;
+    spawn(executable, &image, context, pid).map_err(|error| error.to_string())
+}
+
+fn spawn(
+    executable: Option<BorrowedFd<'_>>,
+    image: &Image,
+    context: &Context<'_>,
+    pid: &mut u32,
+) -> Result<Running, CallError> {
+    sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
+    let opened: OwnedFd;
+    let cwd = match context.cwd {
+        Cwd::Fd(fd) => fd,
+        Cwd::Path(path) => {
+            opened = open(
+                path,
+                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            )
+            .map_err(CallError::of(format!(
+                "open({}, O_PATH|O_DIRECTORY)",
+                path.display()
+            )))?;
+            opened.as_fd()
+        }
+    };
+    // Standard descriptors are replaced before the executable is used.
+    let executable = match executable {
+        None => None,
+        Some(fd) => {
+            let copy = fd.try_clone_to_owned().map_err(|e| {
+                CallError::of("fcntl(F_DUPFD_CLOEXEC)")(
+                    e.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw),
+                )
+            })?;
+            Some(sys::above_stdio(copy)?)
+        }
+    };
+    let stdin = state_file(context.state)?;
+    let (stdout, hook_stdout) = Output::new()?;
+    let (stderr, hook_stderr) = Output::new()?;
+    let plan = Spawn {
+        path: &image.path,
+        argv: &image.argv,
+        envp: &image.envp,
+        executable: executable.as_ref().map(AsFd::as_fd),
+        cwd,
+        stdio: [stdin.as_fd(), hook_stdout.as_fd(), hook_stderr.as_fd()],
+        die_with_caller: context.die_with_caller,
+    };
+    let child = spawn::spawn(&plan, pid)?;
+    Ok(Running {
+        child,
+        stdout,
+        stderr,
+    })
+}
+
+impl Running {
+    /// Waits for the end of the hook and fills in the rest of its record.
+    fn finish(mut self, deadline: Option<Instant>, record: &mut Record) {
+        let mut buffer = Buffer::default();
+        let ended = self.wait_until(deadline, &mut buffer);
+        let gone = if ended == Ok(true) {
+            true
+        } else {
+            record.timed_out = ended == Ok(false);
+            record.error = ended
+                .err()
+                .map(|errno| CallError::of("poll(pidfd)")(errno).to_string());
+            sys::kill_group(&self.child);
+            self.wait_until(Instant::now().checked_add(KILL_WAIT), &mut buffer) == Ok(true)
+        };
+        if gone {
+            match sys::reap(self.child.pidfd.as_fd()) {
+                Ok(Ended::Exited(status)) => record.exit_status = u8::try_from(status).ok(),
+                Ok(Ended::Killed(signal)) => record.signal = u8::try_from(signal).ok(),
+                Err(errno) => {
+                    record.error = Some(CallError::of("waitid(P_PIDFD)")(errno).to_string())
+                }
+            }
+        } else {
+            let error = record
+                .error
+                .take()
+                .map(|error| format!("{error}, "))
+                .unwrap_or_default();
+            record.error = Some(format!(
+                "{error}not ended {} s after SIGKILL",
+                KILL_WAIT.as_secs()
+            ));
+        }
+        // What a process of the hook writes from now on is not the hook's any more.
+        self.stdout.drain(&mut buffer);
+        self.stderr.drain(&mut buffer);
+        record.stdout = self.stdout.into_text();
+        record.stderr = self.stderr.into_text();
+    }
+
+    /// Drains the output until the hook has ended (`true`) or the time is over (`false`).
+    fn wait_until(
+        &mut self,
+        deadline: Option<Instant>,
+        buffer: &mut Buffer,
+    ) -> Result<bool, Errno> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let child = self.child.pidfd.as_fd();
+            // An output that has ended is polled as the pidfd without events, since poll takes no gaps here.
+            let output = |pipe: Option<_>| match pipe {
+                Some(pipe) => PollFd::new(pipe, PollFlags::POLLIN),
+                None => PollFd::new(child, PollFlags::empty()),
+            };
+            let mut fds = [
+                PollFd::new(child, PollFlags::POLLIN),
+                output(self.stdout.pipe()),
+                output(self.stderr.pipe()),
+            ];
+            match poll(&mut fds, timeout(left)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            let [ended, out, err] = fds.map(|fd| fd.any().unwrap_or(false));
+            if ended {
+                return Ok(true);
+            }
+            if out {
+                self.stdout.read(buffer);
+            }
+            if err {
+                self.stderr.read(buffer);
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Milliseconds, rounded up: a poll that ends just before the deadline would be followed by another.
+fn timeout(left: Option<Duration>) -> PollTimeout {
+    match left {
+        None => PollTimeout::NONE,
+        Some(left) => {
+            let milliseconds = left.min(LONGEST_POLL).as_nanos().div_ceil(1_000_000);
+            i32::try_from(milliseconds)
+                .ok()
+                .and_then(|ms| PollTimeout::try_from(ms).ok())
+                .unwrap_or(PollTimeout::MAX)
+        }
+    }
+}

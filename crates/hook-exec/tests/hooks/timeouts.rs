@@ -1,0 +1,77 @@
+//! The deadline covers a hook and its process group.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use hook_model::Hook;
+
+use crate::support::*;
+
+fn with_timeout(seconds: u64, script: &str) -> Hook {
+    Hook {
+        timeout: NonZeroU64::new(seconds),
+        ..sh(script)
+    }
+}
+
+#[test]
+fn a_hook_that_is_too_slow_is_killed() {
+    let start = Instant::now();
+    let record = run(with_timeout(1, "echo started; exec sleep 60"));
+    assert!(
+        (1..4).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(
+        (record.timed_out, record.signal, record.exit_status),
+        (true, Some(9), None)
+    );
+    assert_eq!(record.stdout, "started\n", "what it wrote before is kept");
+    let line = record.failure().unwrap().to_string();
+    assert_eq!(line, "createRuntime hook #1 (/bin/sh): timed out after 1 s");
+}
+
+#[test]
+fn its_whole_group_is_killed() {
+    let record = run(with_timeout(
+        1,
+        "trap '' TERM; sh -c 'trap \"\" TERM INT HUP; echo $$; while :; do sleep 60; done'",
+    ));
+    let grandchild = Reaper(record.stdout.trim().parse().unwrap());
+    assert!(record.timed_out);
+    assert!(ends_soon(grandchild.0));
+}
+
+#[test]
+fn output_does_not_stop_the_clock() {
+    let start = Instant::now();
+    let record = run(with_timeout(1, "exec yes"));
+    assert!(
+        record.timed_out && start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn a_stopped_hook_is_killed() {
+    assert!(run(with_timeout(1, "kill -STOP $$")).timed_out);
+}
+
+#[test]
+fn a_hook_in_time_is_left_alone() {
+    let record = succeeded(run(with_timeout(5, "echo $OCI_HOOK_TIMEOUT; sleep 0.1")));
+    assert_eq!(record.stdout, "5\n");
+    // Longer than any clock goes.
+    succeeded(run(with_timeout(i64::MAX as u64, "exit 0")));
+    succeeded(run(with_timeout(u64::MAX, "exit 0")));
+}
+
+#[test]
+fn an_orphan_of_a_timely_hook_is_not_killed() {
+    let record = succeeded(run(with_timeout(1, "sleep 60 & echo $!")));
+    let grandchild = Reaper(record.stdout.trim().parse().unwrap());
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(alive(grandchild.0));
+}

@@ -1,0 +1,89 @@
+//! Signals every process of a container, those in sub-cgroups included.
+
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::error::Error;
+use super::files;
+use super::handle::{Cgroup, pids_below};
+
+/// How long signalling waits for the freezer. A process in an uninterruptible sleep cannot be frozen, and is signalled
+/// all the same.
+const FREEZE: Duration = Duration::from_millis(200);
+
+/// How often processes are listed again, on a machine that can neither kill a cgroup nor freeze it.
+const ROUNDS: usize = 100;
+
+impl Cgroup {
+    /// Sends `signal` to every process. Returns when all have been sent it, not when they are gone.
+    ///
+    /// SIGKILL goes by `cgroup.kill` where there is a v2 hierarchy, which no fork can outrun, and also reaches a frozen
+    /// container. Everything else stops the container for the moment between listing its processes and signalling
+    /// them, so that none forks in between and no process id changes its owner. A cgroup that was only planned has
+    /// no processes to signal.
+    ///
+    /// # Errors
+    /// When processes cannot be listed, or one of them cannot be signalled; the others have been.
+    pub fn signal_all(&self, signal: Signal) -> Result<(), Error> {
+        let Some(member) = self.record.primary().filter(|_| self.is_made()) else {
+            return Ok(());
+        };
+        if signal == Signal::SIGKILL
+            && let Some(unified) = self.record.unified()
+            && files::write(&unified.path, "cgroup.kill", "1").is_ok()
+        {
+            // Tasks in the v1 freezer die only when it lets them go.
+            return if self.is_frozen()? {
+                self.thaw()
+            } else {
+                Ok(())
+            };
+        }
+        let was_frozen = self.is_frozen()?;
+        let held = was_frozen || self.freeze(Instant::now() + FREEZE).is_ok();
+        let result = self.signal_rounds(&member.path, signal, held);
+        if held && (!was_frozen || signal == Signal::SIGKILL) {
+            let thawed = self.thaw();
+            // The cgroup may be gone together with its last process.
+            return result.and(match thawed {
+                Err(e) if files::gone(e.errno()) => Ok(()),
+                other => other,
+            });
+        }
+        result
+    }
+
+    /// One round is enough for processes that stand still; others are listed until no new one appears.
+    fn signal_rounds(
+        &self,
+        path: &std::path::Path,
+        signal: Signal,
+        held: bool,
+    ) -> Result<(), Error> {
+        let mut signalled = Vec::new();
+        let mut result = Ok(());
+        for _ in 0..ROUNDS {
+            let fresh: Vec<i32> = pids_below(path)?
+                .into_iter()
+                .filter(|pid| !signalled.contains(pid))
+                .collect();
+            for pid in &fresh {
+                match kill(Pid::from_raw(*pid), signal) {
+                    Ok(()) | Err(Errno::ESRCH) => {}
+                    Err(e) if result.is_ok() => {
+                        result = Err(Error::sys(format!("kill({pid}, {signal})"), e))
+                    }
+                    Err(_) => {}
+                }
+            }
+            if fresh.is_empty() || held {
+                break;
+            }
+            signalled.extend(fresh);
+        }
+        result
+    }
+}

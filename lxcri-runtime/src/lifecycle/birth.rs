@@ -1,0 +1,271 @@
+//! The time between `lxc-start` and a container that waits for its start: who reports when, and what is done then.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use hook_tree::sync as kind;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Runtime;
+use super::create::Terminals;
+use crate::cgroup::Cgroup;
+use crate::console::{self, Terminal};
+use crate::lxc::tools::{self, Lxc, Monitor};
+use crate::maker::Maker;
+use crate::mountpoint::MountPoint;
+use crate::mounts::{Engine, Host, Sources};
+use crate::prepare::Prepared;
+use crate::process::{self, Process};
+use crate::records::Records;
+use crate::spec::Namespace;
+use crate::store::Container;
+use crate::sync::{Listener, PATIENCE, Peer};
+
+/// How often it is looked whether LXC still makes progress.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A container that LXC is making. Dropping it ends `lxc-start`, and with it an init that has not reported.
+pub struct Birth<'a> {
+    container: &'a Container,
+    listener: Listener,
+    lxc: Monitor,
+    sources: Option<Sources>,
+    mount_hook: Option<Peer>,
+    engine: Option<Engine>,
+    init: Option<Peer>,
+}
+
+impl<'a> Birth<'a> {
+    /// Starts LXC in the container's cgroup.
+    pub fn begin(
+        runtime: &Runtime,
+        container: &'a Container,
+        prepared: &Prepared,
+        cgroup: &Cgroup,
+        listener: Listener,
+    ) -> Result<Self> {
+        let cgroup_namespace = match &prepared.namespaces.cgroup {
+            Namespace::Path(path) => {
+                Some(tools::open_namespace(path).context("/linux/namespaces")?)
+            }
+            _ => None,
+        };
+        let birth = tools::Birth {
+            cgroup: cgroup.dir_fd().context("enter cgroup")?,
+            tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
+            cgroup_namespace,
+        };
+        let lxc = Lxc::find()?.start(container, &runtime.root, &birth)?;
+        Ok(Birth {
+            container,
+            listener,
+            lxc,
+            sources: None,
+            mount_hook: None,
+            engine: None,
+            init: None,
+        })
+    }
+
+    /// While LXC starts: opens what the container needs of the host, which the runtime's mount namespace still shows.
+    pub fn open_sources(&mut self, prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
+        let host = Host {
+            bundle: &prepared.bundle,
+            own_cgroups: &prepared.own_cgroups(cgroup),
+            guest: &self.container.file(hook_tree::names::GUEST),
+            launcher: &prepared.launcher,
+        };
+        self.sources = Some(Sources::open(&prepared.mounts, &host)?);
+        if let (false, Some(owner)) = (prepared.terminal, prepared.owner) {
+            console::give_stdio(owner);
+        }
+        Ok(())
+    }
+
+    /// Waits for the launcher in the mount hook and returns init, which is its parent.
+    pub fn mount_hook(&mut self) -> Result<Process> {
+        let peer = self.accept()?;
+        let init = process::stat(peer.pid)
+            .map(|s| s.parent)
+            .context("the launcher ended before its time")?;
+        // Where a user namespace needs it, others may connect to the socket; only LXC's own child is believed.
+        let monitor = self.lxc.pid;
+        let ancestors =
+            std::iter::successors(process::stat(init), |s| process::stat(s.parent)).take(4);
+        if !ancestors.map(|s| s.parent).any(|pid| pid == monitor) {
+            bail!(
+                "process {} at the sync socket does not belong to the container",
+                peer.pid
+            );
+        }
+        peer.expect(kind::MOUNT_READY, Instant::now() + PATIENCE)?;
+        self.mount_hook = Some(peer);
+        Process::of(init).context("init ended before its time")
+    }
+
+    /// Makes the mounts and, where the process gets one, the terminal.
+    pub fn make_mounts(&mut self, init: Process, prepared: &Prepared) -> Result<Option<Terminal>> {
+        let peer = self
+            .mount_hook
+            .as_ref()
+            .context("no launcher in the mount hook")?;
+        let path = format!("/proc/{}/ns/mnt", init.pid);
+        let namespace: OwnedFd = File::open(&path)
+            .with_context(|| format!("open {path}"))?
+            .into();
+        let sources = self.sources.take().context("no sources")?;
+        let mut engine = Engine::new(
+            prepared.mounts.clone(),
+            sources,
+            namespace,
+            prepared.rootfs.clone(),
+            true,
+        );
+        engine.make_mounts(&mut Maker::new(peer))?;
+        let terminal = match prepared.terminal {
+            true => {
+                let pty = engine.open_pty().context("/process/terminal")?;
+                Some(Terminal::new(
+                    pty.master,
+                    pty.slave,
+                    prepared.console_size,
+                    prepared.owner,
+                )?)
+            }
+            false => None,
+        };
+        self.engine = Some(engine);
+        Ok(terminal)
+    }
+
+    /// Lets the launcher run the createContainer hooks and go away.
+    pub fn create_container_hooks(&mut self, rootfs: &Path, records: &Records) -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let peer = self
+            .mount_hook
+            .take()
+            .context("no launcher in the mount hook")?;
+        peer.send(kind::RUN_PHASE, rootfs.as_os_str().as_bytes(), &[])?;
+        loop {
+            // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
+            match peer.receive(None)? {
+                Some(packet) if packet.kind == kind::RECORD_PIECE => {
+                    records.add_piece(&packet.payload)
+                }
+                Some(packet) if packet.kind == kind::PHASE_DONE => return Ok(()),
+                Some(packet) if packet.kind == kind::PHASE_FAILED => {
+                    bail!("{}", String::from_utf8_lossy(&packet.payload).trim_end())
+                }
+                Some(packet) => bail!(
+                    "the launcher sent {:?} instead of a record",
+                    packet.kind as char
+                ),
+                None => bail!("the launcher ended while it ran the createContainer hooks"),
+            }
+        }
+    }
+
+    /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
+    pub fn init_reported(&mut self, init: Process) -> Result<()> {
+        let peer = self.accept()?;
+        if peer.pid != init.pid {
+            bail!("process {} at the sync socket is not init", peer.pid);
+        }
+        peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
+        self.init = Some(peer);
+        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
+        // mounts are finished.
+        self.lxc.kill()?;
+        self.engine.take().context("no mounts")?.finish()?;
+        self.lxc.wait()
+    }
+
+    /// Lets init wait for its start, with everything that it needs until then.
+    pub fn release_init(
+        &self,
+        terminal: Option<Terminal>,
+        preserved: &[OwnedFd],
+        mountpoint: &MountPoint,
+    ) -> Result<()> {
+        let peer = self.init.as_ref().context("init has not reported")?;
+        // Not inherited through LXC, which writes messages of its own to stderr.
+        let (stdio, mut fds) = match &terminal {
+            Some(terminal) => (kind::STDIO_CONSOLE, vec![terminal.slave.as_raw_fd()]),
+            None => (kind::STDIO_THREE, vec![0, 1, 2]),
+        };
+        fds.extend(preserved.iter().map(|fd| fd.as_raw_fd()));
+        fds.push(mountpoint.lock.as_raw_fd());
+        let payload = [stdio, u8::try_from(preserved.len()).unwrap_or(u8::MAX)];
+        peer.send(kind::INIT_GO, &payload, &fds)
+    }
+
+    /// Accepts a launcher, as long as LXC makes progress.
+    fn accept(&mut self) -> Result<Peer> {
+        let pid = self.lxc.pid;
+        let end = Instant::now() + PATIENCE;
+        let mut zombies = 0;
+        loop {
+            let mut fds = [
+                PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.lxc.as_fd(), PollFlags::POLLIN),
+            ];
+            let timeout = PollTimeout::from(LOOK.as_millis() as u16);
+            match poll(&mut fds, timeout) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                Err(e) => return Err(anyhow!(e)).context("poll(sync socket)"),
+                Ok(_) => {}
+            }
+            if fds[0].any().unwrap_or(false) {
+                return self.listener.accept();
+            }
+            // LXC may wait for ever for a child that has failed in its set-up, so its end alone is not enough.
+            zombies = if has_only_zombies(pid) {
+                zombies + 1
+            } else {
+                0
+            };
+            if fds[1].any().unwrap_or(false) || zombies > 1 {
+                bail!("lxc-start failed: {}", tools::messages(self.container));
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "lxc-start made no container within {} s: {}",
+                    PATIENCE.as_secs(),
+                    tools::messages(self.container)
+                );
+            }
+        }
+    }
+}
+
+/// Whether a process has children and all of them have ended without being waited for.
+fn has_only_zombies(pid: i32) -> bool {
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<i32> = text
+        .split_ascii_whitespace()
+        .filter_map(|c| c.parse().ok())
+        .collect();
+    !children.is_empty()
+        && children
+            .iter()
+            .all(|&c| process::stat(c).is_none_or(|s| s.state == 'Z'))
+}
+
+/// Gives the master of the terminal to whoever serves it. Returns it if that is this program.
+pub fn hand_over(terminal: Option<&Terminal>, terminals: &Terminals) -> Result<Option<OwnedFd>> {
+    match (terminal, terminals) {
+        (None, _) | (Some(_), Terminals::None) => Ok(None),
+        (Some(terminal), Terminals::Socket(path)) => {
+            console::send_master(path, &terminal.master).map(|()| None)
+        }
+        (Some(terminal), Terminals::Own) => terminal
+            .master
+            .try_clone()
+            .map(Some)
+            .context("dup the master of the terminal"),
+    }
+}

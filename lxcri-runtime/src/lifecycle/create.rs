@@ -1,0 +1,291 @@
+//! `create`: everything but the user's program.
+//!
+//! Validate everything first, then make the directory, the cgroup, the container; whatever fails is taken back, with the
+//! poststop hooks run if a hook has run before (runtime-spec, runtime.md, Lifecycle).
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, anyhow, bail};
+use hook_model::{Phase, State, Status, tree};
+use hook_tree::names;
+
+use super::birth::{self, Birth};
+use super::{Runtime, destroy, hooks};
+use crate::cgroup::CgroupPlan;
+use crate::console::Terminal;
+use crate::limits;
+use crate::mountpoint;
+use crate::prepare::{self, Prepared};
+use crate::process::Process;
+use crate::records::Records;
+use crate::store::{Container, Lock, Record};
+use crate::sync::Listener;
+use crate::{guest, startup};
+
+/// What is to be created.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Id of the container.
+    pub id: String,
+    /// Absolute path of the bundle.
+    pub bundle: PathBuf,
+    /// File to which init's pid is written.
+    pub pid_file: Option<PathBuf>,
+    /// Who serves the container's terminal.
+    pub terminals: Terminals,
+    /// Whether the container gets a session keyring of its own.
+    pub new_keyring: bool,
+    /// How many descriptors from 3 on the container process gets.
+    pub preserve_fds: u32,
+}
+
+/// Who serves the container's terminal, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Terminals {
+    /// Nobody: a bundle that asks for a terminal is refused.
+    None,
+    /// Who listens on this socket.
+    Socket(PathBuf),
+    /// This program.
+    Own,
+}
+
+/// A created container.
+#[derive(Debug)]
+pub struct Created {
+    /// Its init.
+    pub init: Process,
+    /// The master of its terminal, if this program serves it.
+    pub master: Option<OwnedFd>,
+}
+
+/// Creates a container.
+pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
+    crate::spec::validate_id(&request.id)?;
+    let container = Container::at(&runtime.root, &request.id);
+    if container.exists() {
+        bail!("container {} already exists", request.id);
+    }
+    let prepared = prepare::prepare(runtime, &request)?;
+    let preserved = startup::claim(request.preserve_fds)?;
+    let lock = container.make(&runtime.root, prepared.shared)?;
+    let mut attempt = Attempt {
+        runtime,
+        container: &container,
+        request: &request,
+        prepared,
+        record: None,
+    };
+    match attempt.carry_out(preserved) {
+        Ok(created) => Ok(created),
+        Err(error) => {
+            attempt.take_back(lock);
+            Err(error)
+        }
+    }
+}
+
+struct Attempt<'a> {
+    runtime: &'a Runtime,
+    container: &'a Container,
+    request: &'a Request,
+    prepared: Prepared,
+    record: Option<Record>,
+}
+
+impl Attempt<'_> {
+    fn carry_out(&mut self, preserved: Vec<OwnedFd>) -> Result<Created> {
+        let mut state = self.state();
+        let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
+        let plan = self.cgroup_plan()?;
+        let launcher =
+            std::fs::metadata(&self.prepared.launcher).context("look at the launcher")?;
+        self.write_record(Record {
+            created: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            rootfs: self.prepared.rootfs.clone(),
+            mount_point_made: mountpoint.made,
+            own_pid_namespace: self.prepared.namespaces.pid.is_new(),
+            launcher: (launcher.dev(), launcher.ino()),
+            init: None,
+            cgroup: Some(plan.record().clone()),
+            hooks_log: self.runtime.hooks_log.clone(),
+        })?;
+        self.container.write_state(&state)?;
+        self.write_first_files(&state)?;
+        let mut cgroup = plan.create().context("make cgroup")?;
+        self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
+        limits::devices(&self.prepared, &cgroup)?;
+        if let Some(root) = self.prepared.user_namespace_root() {
+            cgroup
+                .delegate(root.into())
+                .context("delegate the cgroup to the user namespace")?;
+        }
+        let listener = Listener::bind(
+            &self.container.file(names::GUEST),
+            names::SYNC,
+            self.prepared.shared,
+        )?;
+        let records = Records::of(self.container, self.runtime.hooks_log.as_deref());
+        let mut birth = Birth::begin(
+            self.runtime,
+            self.container,
+            &self.prepared,
+            &cgroup,
+            listener,
+        )?;
+        cgroup.settle();
+        // While LXC starts.
+        self.write_other_files(&state)?;
+        birth.open_sources(&self.prepared, &cgroup)?;
+        let init = birth.mount_hook()?;
+        state.pid = Some(init.pid);
+        let terminal = self.meet(&mut birth, init, &state)?;
+        hooks::run(&self.prepared.hooks, Phase::Prestart, &state, &records)?;
+        hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
+        birth.create_container_hooks(&self.prepared.rootfs, &records)?;
+        state.status = Status::Created;
+        guest::write_state(self.container, &state, init.inner_pid())?;
+        birth.init_reported(init)?;
+        limits::apply(init, &self.prepared, &cgroup)?;
+        let master = birth::hand_over(terminal.as_ref(), &self.request.terminals)?;
+        if let Some(path) = &self.request.pid_file {
+            write_pid_file(path, init.pid)?;
+        }
+        self.container.write_state(&state)?;
+        birth.release_init(terminal, &preserved, &mountpoint)?;
+        Ok(Created { init, master })
+    }
+
+    /// The rendezvous: makes the mounts, and at the same time writes down who init is and sets what its namespaces hold.
+    fn meet(
+        &mut self,
+        birth: &mut Birth,
+        init: Process,
+        state: &State,
+    ) -> Result<Option<Terminal>> {
+        let record = self.record.as_mut().context("no record")?;
+        record.init = Some(init);
+        let (container, prepared, record) = (self.container, &self.prepared, &*record);
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                container.write_record(record)?;
+                container.write_state(state)?;
+                guest::write_state(container, state, init.inner_pid())?;
+                limits::namespaced(init, prepared)
+            });
+            let terminal = birth.make_mounts(init, prepared);
+            others
+                .join()
+                .map_err(|_| anyhow!("a thread ended before its time"))??;
+            terminal
+        })
+    }
+
+    fn state(&self) -> State {
+        State {
+            oci_version: crate::OCI_VERSION.to_owned(),
+            id: self.request.id.clone(),
+            status: Status::Creating,
+            pid: None,
+            bundle: self.request.bundle.clone(),
+            annotations: self.prepared.annotations.clone(),
+        }
+    }
+
+    fn cgroup_plan(&self) -> Result<CgroupPlan> {
+        let path = self.prepared.cgroups_path.as_deref();
+        CgroupPlan::new(
+            path,
+            &self.request.id,
+            self.runtime.systemd_cgroup,
+            &self.prepared.layout,
+        )
+        .context("/linux/cgroupsPath")
+    }
+
+    fn write_record(&mut self, record: Record) -> Result<()> {
+        self.container.write_record(&record)?;
+        self.record = Some(record);
+        Ok(())
+    }
+
+    fn update_record(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
+        let mut record = self.record.clone().context("no record")?;
+        change(&mut record);
+        self.write_record(record)
+    }
+
+    /// What LXC reads, and the hooks: a container that exists has its poststop hooks.
+    fn write_first_files(&self, state: &State) -> Result<()> {
+        let Prepared {
+            hooks, lxc_config, ..
+        } = &self.prepared;
+        let container = self.container;
+        container.replace(
+            &container.file(names::LXC_CONFIG),
+            lxc_config.as_bytes(),
+            0o600,
+        )?;
+        // Where the container's root runs createContainer hooks, it must be able to read them.
+        let (dir_mode, file_mode) = if self.prepared.shared {
+            (0o755, 0o644)
+        } else {
+            (0o700, 0o600)
+        };
+        let cwd = [(Phase::Poststop, state.bundle.as_path())];
+        let options = tree::Options {
+            dir_mode,
+            file_mode,
+            process_env: None,
+            cwd: &cwd,
+        };
+        let phases = Phase::ALL.map(|p| (p != Phase::StartContainer).then_some(p));
+        let phases: Vec<Phase> = phases.into_iter().flatten().collect();
+        tree::write(&container.file(names::HOOKS), hooks, &phases, &options)?;
+        guest::make(container)
+    }
+
+    /// What is read after the rendezvous, or by people.
+    fn write_other_files(&self, state: &State) -> Result<()> {
+        let Prepared {
+            hooks,
+            config_json,
+            init_files,
+            ..
+        } = &self.prepared;
+        let container = self.container;
+        container.replace(&container.file(names::OCI_CONFIG), config_json, 0o600)?;
+        guest::write(container, init_files, hooks)?;
+        guest::write_state(container, state, None)
+    }
+
+    /// Takes back what was made. Poststop hooks run if the container began to exist.
+    fn take_back(self, lock: Lock) {
+        let state = self.state();
+        for error in destroy::destroy(self.runtime, self.container, state, self.record) {
+            log::warn!("{error:#}");
+        }
+        drop(lock);
+        if let Some(path) = &self.request.pid_file {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Written beside and renamed, because engines read it as soon as it is there.
+fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+    let name = path.file_name().context("pid file has no name")?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    let temporary = path.with_file_name(hidden);
+    std::fs::write(&temporary, pid.to_string())
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .map_err(|e| {
+            let _ = std::fs::remove_file(&temporary);
+            anyhow!(e)
+        })
+        .with_context(|| format!("write pid file {}", path.display()))
+}

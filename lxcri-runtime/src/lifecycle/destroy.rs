@@ -1,0 +1,149 @@
+//! Destroys a container: ends its processes, removes its traces, runs its poststop hooks.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, anyhow};
+use hook_exec::{Context, run_hook};
+use hook_model::{Phase, State, Status};
+use nix::sys::signal::Signal;
+
+use super::{Runtime, hooks};
+use crate::cgroup::{self, Cgroup};
+use crate::lxc::tools;
+use crate::mountpoint;
+use crate::records::Records;
+use crate::store::{Container, Record};
+
+/// How long killed processes may take to end. A process in an uninterruptible sleep cannot be ended sooner.
+const END: Duration = Duration::from_secs(10);
+
+/// Ends and removes the container. Cleaning goes on after an error; the result holds every error met.
+///
+/// Failing poststop hooks are warnings, as the spec wants it (runtime.md, Lifecycle, step 13).
+/// The caller holds the lock.
+pub fn destroy(
+    runtime: &Runtime,
+    container: &Container,
+    mut state: State,
+    record: Option<Record>,
+) -> Vec<Error> {
+    let mut errors = Vec::new();
+    let mut keep = |result: anyhow::Result<()>| errors.extend(result.err());
+    if let Some(record) = &record {
+        keep(end_processes(record));
+        match mountpoint::release(&record.rootfs) {
+            Ok(true) => {}
+            Ok(false) => log::debug!("another container uses {}/.lxcri", record.rootfs.display()),
+            Err(e) => {
+                keep(Err(anyhow!(e)).context(format!("remove {}/.lxcri", record.rootfs.display())))
+            }
+        }
+        if let Some(cgroup) = &record.cgroup {
+            for error in Cgroup::from_record(cgroup.clone()).remove(Instant::now() + END) {
+                keep(Err(anyhow!(error)).context("remove cgroup"));
+            }
+        }
+    }
+    state.status = Status::Stopped;
+    state.pid = None;
+    keep(container.write_state(&state));
+    let copy = record.as_ref().and_then(|r| r.hooks_log.as_deref());
+    // Before the container began to exist, no hook has run to which a poststop hook would be the other half, and the tree
+    // may be unfinished.
+    let begun = record
+        .as_ref()
+        .and_then(|r| r.cgroup.as_ref())
+        .is_some_and(|c| c.state == cgroup::State::Made);
+    if begun && let Err(e) = poststop(runtime, container, &state, &Records::of(container, copy)) {
+        keep(Err(e));
+    }
+    tools::remove_lock(container, &runtime.root);
+    match fs::remove_dir_all(&container.dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            keep(Err(anyhow!(e)).context(format!("remove {}", container.dir.display())));
+        }
+        _ => {}
+    }
+    errors
+}
+
+fn end_processes(record: &Record) -> anyhow::Result<()> {
+    let cgroup = record.cgroup.clone().map(Cgroup::from_record);
+    if let Some(init) = record.init {
+        init.signal(libc::SIGKILL)
+            .with_context(|| format!("pidfd_send_signal({}, SIGKILL)", init.pid))?;
+    }
+    if let Some(cgroup) = &cgroup {
+        // What joined the container, or lives in a shared pid namespace, or was left by a command that was killed.
+        cgroup
+            .signal_all(Signal::SIGKILL)
+            .context("kill the processes of the cgroup")?;
+    }
+    if let Some(init) = record.init
+        && !init
+            .wait_gone(END)
+            .with_context(|| format!("wait for process {}", init.pid))?
+    {
+        return Err(anyhow!(
+            "process {} does not end {} s after SIGKILL",
+            init.pid,
+            END.as_secs()
+        ));
+    }
+    Ok(())
+}
+
+/// Runs the poststop hooks through `lxc.hook.destroy`. Those that left no record are run from here: no hook is lost
+/// because LXC could not be executed.
+fn poststop(
+    runtime: &Runtime,
+    container: &Container,
+    state: &State,
+    records: &Records,
+) -> anyhow::Result<()> {
+    let set = hooks::read(container, Phase::Poststop)?;
+    let wanted = set.get(Phase::Poststop);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let known = records.count();
+    if let Err(e) = tools::destroy(container, &runtime.root) {
+        log::warn!("{e:#}");
+    }
+    let ran = records.copy_from(known)?;
+    for record in &ran {
+        if let Some(failure) = record.failure() {
+            log::warn!("{failure}");
+        }
+    }
+    let json = state.to_json()?;
+    for (index, hook) in (1u32..).zip(wanted) {
+        if !ran
+            .iter()
+            .any(|r| r.phase == Phase::Poststop && r.index == index)
+        {
+            let record = run_hook(
+                hook,
+                Phase::Poststop,
+                index,
+                &Context::new(&json, &state.bundle),
+            );
+            records.add(&record);
+            if let Some(failure) = record.failure() {
+                log::warn!("{failure}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One error for several, on one line.
+pub fn join(errors: Vec<Error>) -> anyhow::Result<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = errors.iter().map(|e| format!("{e:#}")).collect();
+    Err(anyhow!("{}", texts.join("; ")))
+}

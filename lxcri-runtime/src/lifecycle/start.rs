@@ -1,0 +1,166 @@
+//! `start`: lets init go on, hears what becomes of it, runs the poststart hooks.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+
+use anyhow::{Context, Result, anyhow, bail};
+use hook_model::{Phase, State, Status};
+use hook_tree::names;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{Runtime, destroy, hooks};
+use crate::mountpoint;
+use crate::records::Records;
+use crate::store::{Container, Record};
+
+/// Starts a created container. When a hook fails, the container is destroyed and its poststop hooks run.
+pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
+    let container = Container::at(&runtime.root, id);
+    container.must_exist()?;
+    let _lock = container.lock()?;
+    let (state, record) = container.state_locked()?;
+    let Some(record) = record.filter(|_| state.status == Status::Created) else {
+        bail!(
+            "cannot start container {id}: it is {}, not created",
+            state.status
+        );
+    };
+    let copy = runtime.hooks_log.as_deref().or(record.hooks_log.as_deref());
+    let records = Records::of(&container, copy);
+    let mut state = state;
+    match begin(&container, &mut state, &record, &records) {
+        Ok(()) => Ok(()),
+        Err(Failure::Stopped(error)) => Err(error),
+        Err(Failure::Destroy(error)) => {
+            for other in destroy::destroy(runtime, &container, state, Some(record)) {
+                log::warn!("{other:#}");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What becomes of a container whose start failed.
+enum Failure {
+    /// It has ended and stays until it is deleted, as when its program cannot be executed.
+    Stopped(anyhow::Error),
+    /// A hook failed: it is destroyed.
+    Destroy(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Destroy(error)
+    }
+}
+
+fn begin(
+    container: &Container,
+    state: &mut State,
+    record: &Record,
+    records: &Records,
+) -> Result<(), Failure> {
+    let init = record.init.context("record.json names no init")?;
+    let message = listen(container, records)?;
+    match message {
+        Outcome::Executed => {}
+        Outcome::HookFailed(text) => return Err(Failure::Destroy(anyhow!(text))),
+        Outcome::Failed(text) => {
+            return Err(Failure::Stopped(anyhow!(
+                "start container {}: {text}",
+                container.id
+            )));
+        }
+        Outcome::Ended => {
+            let id = &container.id;
+            return Err(Failure::Stopped(anyhow!(
+                "start container {id}: init ended before it executed the program"
+            )));
+        }
+    }
+    // Init has detached the mount, and with the program executed nobody holds the lock for this container.
+    if let Err(e) = mountpoint::release(&record.rootfs) {
+        log::warn!("remove {}/.lxcri: {e}", record.rootfs.display());
+    }
+    state.status = Status::Running;
+    state.pid = Some(init.pid);
+    container.write_state(state)?;
+    let poststart = hooks::read(container, Phase::Poststart)?;
+    hooks::run(&poststart, Phase::Poststart, state, records)?;
+    Ok(())
+}
+
+/// What init had to say.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Executed,
+    HookFailed(String),
+    Failed(String),
+    Ended,
+}
+
+/// Opens the syncfifo, which wakes init, and reads until init executes the program or ends.
+///
+/// There is no deadline: a startContainer hook without a timeout may take as long as it likes, and whoever kills init
+/// ends this as well.
+fn listen(container: &Container, records: &Records) -> Result<Outcome> {
+    let path = container.guest(names::SYNCFIFO);
+    let mut fifo: File = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOFOLLOW)
+        .open(&path)
+        .with_context(|| format!("open {}", path.display()))?;
+    let mut text = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        // Until init has opened its end, poll says nothing: a hang-up is reported only after there was a writer.
+        let mut fds = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::from(500u16)) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(e) => return Err(anyhow!(e)).context("poll(syncfifo)"),
+            Ok(0) => {
+                let (state, _) = container.state_locked()?;
+                if state.status != Status::Created {
+                    break;
+                }
+                continue;
+            }
+            Ok(_) => {}
+        }
+        match fifo.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => text.extend_from_slice(&buffer[..count]),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) => return Err(anyhow!(e)).with_context(|| format!("read {}", path.display())),
+        }
+    }
+    Ok(interpret(&text, records))
+}
+
+/// Lines from init: records begin with `{`, an error with `!`, and `>` says that the program is executed next.
+fn interpret(text: &[u8], records: &Records) -> Outcome {
+    let mut outcome = Outcome::Ended;
+    let mut failed_hook = false;
+    for line in text.split(|&b| b == b'\n') {
+        match line.first() {
+            Some(b'{') => {
+                records.add_piece(line);
+                records.add_piece(b"\n");
+                failed_hook = hook_model::Record::from_line(line).is_ok_and(|r| !r.succeeded());
+            }
+            Some(b'>') => outcome = Outcome::Executed,
+            Some(b'!') => {
+                let text = String::from_utf8_lossy(&line[1..]).into_owned();
+                outcome = if failed_hook {
+                    Outcome::HookFailed(text)
+                } else {
+                    Outcome::Failed(text)
+                };
+            }
+            _ => {}
+        }
+    }
+    outcome
+}

@@ -1,0 +1,260 @@
+//! Runs lxc-start and lxc-destroy: without cgroups of their own, without an inherited environment.
+
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::sys;
+
+use crate::store::Container;
+
+/// Where distributions put programs; the caller's PATH is not asked.
+const DIRECTORIES: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+/// Where LXC keeps its lock files when it runs as root.
+const LOCKS: &str = "/run/lxc/lock";
+/// Name of LXC's log in a container's directory.
+const LOG: &str = "lxc.log";
+/// Name of the empty directory that hides the cgroup file systems from LXC.
+const COVER: &str = "cover";
+
+/// LXC's tools on this host.
+#[derive(Clone, Debug)]
+pub struct Lxc {
+    start: PathBuf,
+}
+
+/// What a container's processes are born with.
+pub struct Birth {
+    /// The v2 cgroup to be born in.
+    pub cgroup: Option<OwnedFd>,
+    /// Files of the v1 cgroups to enter.
+    pub tasks: Vec<OwnedFd>,
+    /// A cgroup namespace to join.
+    pub cgroup_namespace: Option<OwnedFd>,
+}
+
+/// A running `lxc-start`, which is the container's monitor until it is ended. Dropping it ends it.
+pub struct Monitor {
+    /// Its pid.
+    pub pid: i32,
+    pidfd: OwnedFd,
+    ended: bool,
+}
+
+impl Lxc {
+    /// Finds LXC.
+    pub fn find() -> Result<Lxc> {
+        match find("lxc-start") {
+            Some(start) => Ok(Lxc { start }),
+            None => bail!(
+                "lxc-start not found in {}: install the package lxc",
+                DIRECTORIES.join(":")
+            ),
+        }
+    }
+
+    /// Starts `lxc-start` in the foreground, as a child that dies with this process.
+    pub fn start(&self, container: &Container, root: &Path, birth: &Birth) -> Result<Monitor> {
+        let string = |text: &OsStr| {
+            CString::new(text.as_bytes()).with_context(|| format!("argument {text:?}"))
+        };
+        // What LXC has to say is read from its log and becomes part of our error.
+        let log = container.file(LOG);
+        let words: [&OsStr; 11] = [
+            "lxc-start".as_ref(),
+            "-F".as_ref(),
+            "-P".as_ref(),
+            root.as_ref(),
+            "-n".as_ref(),
+            container.id.as_ref(),
+            "-q".as_ref(),
+            "-o".as_ref(),
+            log.as_ref(),
+            "-l".as_ref(),
+            "ERROR".as_ref(),
+        ];
+        let arguments = words.into_iter().map(string).collect::<Result<Vec<_>>>()?;
+        let null = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .context("open /dev/null")?;
+        let spawned = sys::spawn(&sys::Spawn {
+            program: &string(self.start.as_os_str())?,
+            arguments: &arguments,
+            environment: &[string(format!("PATH={}", DIRECTORIES.join(":")).as_ref())?],
+            cgroup: birth.cgroup.as_ref().map(|fd| fd.as_fd()),
+            tasks: &birth.tasks,
+            cgroup_namespace: birth.cgroup_namespace.as_ref().map(|fd| fd.as_fd()),
+            cover: &cover(container)?,
+            null: null.as_fd(),
+        })
+        .map_err(|(step, error)| {
+            anyhow!(error).context(format!("start {}: {step}", self.start.display()))
+        })?;
+        Ok(Monitor {
+            pid: spawned.pid,
+            pidfd: spawned.pidfd,
+            ended: false,
+        })
+    }
+}
+
+impl Monitor {
+    /// Ends it.
+    pub fn kill(&self) -> Result<()> {
+        crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).context("end lxc-start")
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> Result<()> {
+        while !self.ended {
+            match waitpid(Pid::from_raw(self.pid), None) {
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(anyhow!(e)).context("wait for lxc-start"),
+                Ok(_) => self.ended = true,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Err(e) = self.kill().and_then(|()| self.wait()) {
+            log::warn!("{e:#}");
+        }
+    }
+}
+
+/// Runs `lxc-destroy`, which runs `lxc.hook.destroy`. The error is for a warning: whoever calls this checks what was done.
+pub fn destroy(container: &Container, root: &Path) -> Result<()> {
+    let Some(program) = find("lxc-destroy") else {
+        bail!("lxc-destroy not found: install the package lxc")
+    };
+    let mut command = command(&program, container, root)?;
+    command
+        .args(["-q", "-o"])
+        .arg(container.file(LOG))
+        .args(["-l", "ERROR"]);
+    // In the caller's own mount namespace: a poststop hook belongs into the runtime namespace (config.md, Hooks), and
+    // destroying a container without a monitor touches no cgroup.
+    let status = command
+        .status()
+        .with_context(|| format!("execute {}", program.display()))?;
+    if !status.success() {
+        bail!("lxc-destroy: {status}: {}", messages(container));
+    }
+    Ok(())
+}
+
+/// Removes the lock file that LXC makes for each container and never removes.
+pub fn remove_lock(container: &Container, root: &Path) {
+    // liblxc joins the path of the containers to its own without looking at the slashes.
+    let directory = Path::new(LOCKS).join(root.strip_prefix("/").unwrap_or(root));
+    // It is missing where LXC was built with another run-time directory, and shared with LXC's own containers.
+    let _ = fs::remove_file(directory.join(format!(".{}", container.id)));
+}
+
+/// What LXC wrote into its log, on one line.
+pub fn messages(container: &Container) -> String {
+    let text = fs::read_to_string(container.file(LOG)).unwrap_or_default();
+    summarise(&text)
+}
+
+/// The first messages of a log, which name the cause; later ones repeat that the start failed.
+fn summarise(log: &str) -> String {
+    // "lxc-start c1 20261123060709.206 ERROR    conf - ../src/lxc/conf.c:lxc_setup:4427 - Invalid argument - Failed to …"
+    let lines = log.lines().filter(|l| l.contains(" ERROR "));
+    let parts: Vec<&str> = lines
+        .filter_map(|l| l.splitn(3, " - ").nth(2))
+        .take(3)
+        .collect();
+    if parts.is_empty() {
+        "no message from LXC".to_owned()
+    } else {
+        parts.join("; ")
+    }
+}
+
+fn command(program: &Path, container: &Container, root: &Path) -> Result<Command> {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", DIRECTORIES.join(":"));
+    command.arg("-P").arg(root).arg("-n").arg(&container.id);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(command)
+}
+
+fn cover(container: &Container) -> Result<CString> {
+    let path = container.file(COVER);
+    match fs::create_dir(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(e).with_context(|| format!("make {}", path.display()));
+        }
+        _ => {}
+    }
+    CString::new(path.as_os_str().as_bytes()).with_context(|| format!("use {}", path.display()))
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    DIRECTORIES
+        .iter()
+        .map(|d| Path::new(d).join(name))
+        .find(|p| is_executable(p))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+/// Opens a namespace file.
+pub fn open_namespace(path: &Path) -> Result<OwnedFd> {
+    Ok(File::open(path)
+        .with_context(|| format!("open namespace {}", path.display()))?
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_comes_first_and_the_rest_is_left_out() {
+        let log = "lxc-start x 2026.1 ERROR    conf - ../src/lxc/conf.c:f:3161 - Invalid argument - Failed to inform\n\
+                   lxc-start x 2026.1 WARN     conf - ../src/lxc/conf.c:f:1 - a warning\n\
+                   lxc-start x 2026.1 ERROR    start - ../src/lxc/start.c:do_start:1272 - Failed to setup container \"x\"\n";
+        assert_eq!(
+            summarise(log),
+            "Invalid argument - Failed to inform; Failed to setup container \"x\""
+        );
+        assert_eq!(summarise(""), "no message from LXC");
+    }
+}

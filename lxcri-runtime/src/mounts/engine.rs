@@ -1,0 +1,266 @@
+//! Carries out a plan in the container's mount namespace.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+use nix::sched::CloneFlags;
+use nix::sys::statfs::TMPFS_MAGIC;
+
+use super::SuperblockMaker;
+use super::attach::{self, Standing};
+use super::console::{self, Pty};
+use super::error::{CallError, Error};
+use super::finish;
+use super::guest;
+use super::kernel;
+use super::nodes;
+use super::plan::MountPlan;
+use super::resolve::Root;
+use super::sources::{CGROUP_ROOT, Sources};
+use super::steps::{PropagationKind, Step};
+use super::sys;
+use super::thread::{Identity, in_thread};
+
+/// Carries out a plan. Each method works in a thread of its own that joins the container's mount namespace and leaves
+/// the caller's alone; it returns when that thread has ended.
+#[derive(Debug)]
+pub struct Engine {
+    namespace: OwnedFd,
+    identity: Option<Identity>,
+    work: Work,
+}
+
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) plan: MountPlan,
+    pub(super) sources: Sources,
+    pub(super) rootfs: PathBuf,
+    pub(super) lxc_dev: bool,
+    /// Open since the rendezvous; the same mount after the pivot.
+    pub(super) root: Option<Root>,
+    pub(super) standing: Vec<Standing>,
+    /// The host's /dev/null, detached, for the first masked file.
+    pub(super) null: Option<OwnedFd>,
+}
+
+impl Engine {
+    /// `namespace` is the container's mount namespace (/proc/INIT/ns/mnt), `rootfs` the path at which LXC has mounted
+    /// the rootfs there (`lxc.rootfs.mount`). `lxc_dev` says that the LXC configuration mounts a tmpfs on /dev for LXC
+    /// itself: LXC opens /dev before the mount hook and makes symlinks in it afterwards, and without a /dev it fails.
+    /// The engine takes that tmpfs away, so that they end up in neither the image nor the container.
+    pub fn new(
+        plan: MountPlan,
+        sources: Sources,
+        namespace: OwnedFd,
+        rootfs: PathBuf,
+        lxc_dev: bool,
+    ) -> Self {
+        Self {
+            namespace,
+            identity: plan.identity,
+            work: Work {
+                plan,
+                sources,
+                rootfs,
+                lxc_dev,
+                root: None,
+                standing: Vec::new(),
+                null: None,
+            },
+        }
+    }
+
+    /// At the rendezvous: uncovers /sys/fs/cgroup, makes all mounts, devices and links, and mounts the guest directory.
+    ///
+    /// # Errors
+    /// The first step that failed. What was mounted so far goes away with the namespace.
+    pub fn make_mounts(&mut self, maker: &mut dyn SuperblockMaker) -> Result<(), Error> {
+        let work = &mut self.work;
+        in_thread(
+            &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
+            self.identity,
+            || work.make(maker),
+        )
+    }
+
+    /// After [`make_mounts`](Self::make_mounts): opens a pty in the container's devpts and mounts it on /dev/console.
+    ///
+    /// # Errors
+    /// There is no devpts at /dev/pts, or a system call failed.
+    pub fn open_pty(&mut self) -> Result<Pty, Error> {
+        let work = &mut self.work;
+        in_thread(
+            &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
+            self.identity,
+            || {
+                let root = work.root()?;
+                let pty = console::open_pty(root)?;
+                console::attach(root, pty.slave.as_fd())
+                    .map_err(|error| error.during("cannot mount /dev/console"))?;
+                Ok(pty)
+            },
+        )
+    }
+
+    /// After [`make_mounts`](Self::make_mounts): mounts a terminal of the host's devpts, which the caller has opened, on
+    /// /dev/console.
+    ///
+    /// # Errors
+    /// A system call failed.
+    pub fn attach_console(&mut self, slave: BorrowedFd<'_>) -> Result<(), Error> {
+        let tree = sys::clone_fd(slave, false, "pty")?;
+        let work = &mut self.work;
+        in_thread(
+            &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
+            self.identity,
+            || {
+                console::attach_tree(work.root()?, tree)
+                    .map(drop)
+                    .map_err(|error| error.during("cannot mount /dev/console"))
+            },
+        )
+    }
+
+    /// After the pivot, when init has reported and before it may go on: undoes LXC's `MS_REC|MS_SHARED`, makes the working
+    /// directory, and then what is to be read-only or masked.
+    ///
+    /// # Errors
+    /// The first thing that failed.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        let work = &mut self.work;
+        in_thread(
+            &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
+            self.identity,
+            || finish::finish(work),
+        )
+    }
+}
+
+impl Work {
+    pub(super) fn root(&self) -> Result<&Root, Error> {
+        self.root.as_ref().ok_or_else(|| {
+            Error::Unusable("the container's mounts have not been made yet".to_owned())
+        })
+    }
+
+    fn make(&mut self, maker: &mut dyn SuperblockMaker) -> Result<(), Error> {
+        self.uncover_cgroups()
+            .map_err(|error| error.during(format!("cannot uncover {CGROUP_ROOT}")))?;
+        let root = Root::open(&self.rootfs)?;
+        if self.lxc_dev {
+            remove_lxc_dev(&root, &self.rootfs)?;
+        }
+        // The mounts to come have their own propagation, so this must be said before them.
+        if let Some(found) = self.plan.root_propagation
+            && found.kind == PropagationKind::Private
+        {
+            sys::set_propagation(&root, found.kind, found.recursive, "rootfs")?;
+        }
+        maker.announce(
+            self.plan
+                .steps
+                .iter()
+                .filter_map(attach::known_request)
+                .collect(),
+        );
+        for (at, step) in self.plan.steps.iter().enumerate() {
+            let made = match step {
+                Step::Mount(mount) => {
+                    let tree = self.sources.binds.remove(&at);
+                    let in_user_ns = self.plan.identity.is_some();
+                    attach::mount(&root, mount, tree, maker, in_user_ns).map(Some)
+                }
+                Step::Device(device) => nodes::device(&root, device),
+                Step::Symlink {
+                    path,
+                    target,
+                    replace,
+                } => nodes::symlink(&root, path, target, *replace).map(|()| None),
+            };
+            let made = made.map_err(|error| error.during(action(step)))?;
+            self.standing
+                .extend(made.map(|fd| Standing { step: at, fd }));
+        }
+        guest::attach(&root, &self.sources.guest, &self.sources.launcher)
+            .map_err(|error| error.during("cannot mount the guest directory"))?;
+        if !self.plan.masked_paths.is_empty() {
+            self.null = Some(finish::open_null()?);
+        }
+        self.root = Some(root);
+        Ok(())
+    }
+
+    /// Takes away what hides the host's cgroups from LXC, if something does.
+    fn uncover_cgroups(&mut self) -> Result<(), Error> {
+        let Some(host) = self.sources.cgroup.identity else {
+            return Ok(());
+        };
+        let covered = || -> Result<bool, CallError> {
+            let stat = nix::sys::stat::stat(CGROUP_ROOT)
+                .map_err(|errno| CallError::new(format!("stat({CGROUP_ROOT})"), errno))?;
+            Ok((stat.st_dev, stat.st_ino) != host)
+        };
+        if !covered()? {
+            return Ok(());
+        }
+        match umount2(
+            CGROUP_ROOT,
+            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
+        ) {
+            Ok(()) => {}
+            Err(Errno::EINVAL) if self.sources.cgroup.tree.is_some() => {}
+            Err(errno) => {
+                return Err(
+                    CallError::new(format!("umount2({CGROUP_ROOT}, MNT_DETACH)"), errno).into(),
+                );
+            }
+        }
+        if !covered()? {
+            return Ok(());
+        }
+        let Some(tree) = self.sources.cgroup.tree.take() else {
+            return Err(Error::Unusable(
+                "something else lies under its cover".to_owned(),
+            ));
+        };
+        let target = Root::open(Path::new(CGROUP_ROOT))?;
+        sys::set_propagation(&tree, PropagationKind::Private, true, CGROUP_ROOT)?;
+        Ok(sys::move_mount(&tree, &target, CGROUP_ROOT)?)
+    }
+}
+
+/// Detaches the tmpfs that LXC has mounted on /dev for itself; LXC's own descriptor keeps it alive until the pivot.
+fn remove_lxc_dev(root: &Root, rootfs: &Path) -> Result<(), Error> {
+    let name = Path::new("dev");
+    let fd = root
+        .lookup(name, true)?
+        .ok_or_else(|| Error::Unusable("LXC has not mounted a tmpfs on /dev".to_owned()))?;
+    if kernel::fs_type(&fd, "/dev")? != TMPFS_MAGIC {
+        return Err(Error::Unusable(
+            "LXC has not mounted a tmpfs on /dev".to_owned(),
+        ));
+    }
+    // No component was a symlink a moment ago, and no process of the container runs yet.
+    let path = rootfs.join(name);
+    umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).map_err(|errno| {
+        CallError::new(format!("umount2({}, MNT_DETACH)", path.display()), errno).into()
+    })
+}
+
+fn action(step: &Step) -> String {
+    match step {
+        Step::Mount(mount) => format!(
+            "cannot mount {} ({})",
+            mount.destination.display(),
+            mount.pointer
+        ),
+        Step::Device(device) => match &device.pointer {
+            Some(pointer) => format!("cannot make device {} ({pointer})", device.path.display()),
+            None => format!("cannot make device {}", device.path.display()),
+        },
+        Step::Symlink { path, .. } => format!("cannot make symlink {}", path.display()),
+    }
+}

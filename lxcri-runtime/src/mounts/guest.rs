@@ -1,0 +1,81 @@
+//! The guest part of the runtime directory, visible in the container until the program is executed.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, ResolveFlag};
+use nix::sys::stat::Mode;
+use nix::unistd::UnlinkatFlags;
+
+use super::GUEST_DIRECTORY;
+use super::error::{CallError, Error};
+use super::kernel;
+use super::resolve::Root;
+use super::steps::Attributes;
+use super::sys;
+
+/// The file in the guest directory that the launcher covers.
+const LAUNCHER: &str = "lxcri-hook";
+
+/// /run is mounted noexec on Debian, and a bind mount keeps that.
+const ATTRIBUTES: Attributes = Attributes {
+    set: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+    clear: MOUNT_ATTR_NOEXEC,
+};
+
+fn name() -> &'static OsStr {
+    OsStr::new(GUEST_DIRECTORY.trim_start_matches('/'))
+}
+
+/// Mounts the guest directory, and the launcher over its placeholder. Both descriptors must stay open until then.
+pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result<(), Error> {
+    match kernel::make_directory(root, name(), Mode::from_bits_truncate(0o755)) {
+        Err(error) if error.errno != Errno::EEXIST => return Err(error.into()),
+        _ => {}
+    }
+    let target =
+        kernel::open_at(root, name(), OFlag::O_PATH | OFlag::O_DIRECTORY).map_err(|error| {
+            let error = Error::from(error);
+            error.during(format!("{GUEST_DIRECTORY} in the rootfs is no directory"))
+        })?;
+    sys::set_attributes(guest, ATTRIBUTES, false, GUEST_DIRECTORY)?;
+    sys::move_mount(guest, &target, GUEST_DIRECTORY)?;
+    let placeholder = kernel::open_in_root(
+        guest,
+        Path::new(LAUNCHER),
+        OFlag::O_PATH,
+        ResolveFlag::RESOLVE_NO_SYMLINKS,
+    )?;
+    sys::set_attributes(launcher, ATTRIBUTES, false, LAUNCHER)?;
+    Ok(sys::move_mount(
+        launcher,
+        &placeholder,
+        format_args!("{GUEST_DIRECTORY}/{LAUNCHER}"),
+    )?)
+}
+
+/// Removes the empty directory that was made for the guest part, by the rootfs's path on the host; one that is
+/// missing, not empty (the image's own) or on a read-only file system is no error.
+///
+/// A container on the same rootfs that has not executed its program yet would lose its guest mount with the directory:
+/// the kernel lets a mount point of another namespace be removed. The caller must know that there is none.
+///
+/// # Errors
+/// The system call that failed.
+pub fn remove_guest_directory(rootfs: &Path) -> Result<(), Error> {
+    let root = Root::open(rootfs)?;
+    match nix::unistd::unlinkat(&root, name(), UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::ENOTDIR | Errno::EROFS) => Ok(()),
+        Err(errno) => {
+            let call = format!(
+                "unlinkat({}{GUEST_DIRECTORY}, AT_REMOVEDIR)",
+                rootfs.display()
+            );
+            Err(CallError::new(call, errno).into())
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Runs a piece of work in other namespaces, in a thread of its own that ends with it.
+#![forbid(unsafe_code)]
+
+use std::os::fd::BorrowedFd;
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode, umask};
+
+use super::error::{CallError, Error};
+use super::sys;
+
+/// Host ids of a container's root, whom what is made in a container with a user namespace belongs to.
+///
+/// The host's root has no id in such a namespace: it could not even create a file on its file systems (EOVERFLOW).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Runs `work` in `namespaces`, with umask 0, and as `identity` if there is one; the caller's thread is not changed.
+pub(crate) fn in_thread<R: Send>(
+    namespaces: &[(BorrowedFd<'_>, CloneFlags)],
+    identity: Option<Identity>,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+) -> Result<R, Error> {
+    let inside = || {
+        // A thread that shares its root and umask with others cannot join a mount namespace.
+        unshare(CloneFlags::CLONE_FS)
+            .map_err(|errno| CallError::new("unshare(CLONE_FS)", errno))?;
+        for (fd, flag) in namespaces {
+            setns(fd, *flag)
+                .map_err(|errno| CallError::new(format!("setns({})", name(*flag)), errno))?;
+        }
+        umask(Mode::empty());
+        if let Some(identity) = identity {
+            sys::become_identity(identity)?;
+        }
+        work()
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("namespaces".to_owned())
+            .spawn_scoped(scope, inside)
+            .map_err(|error| {
+                let errno = error
+                    .raw_os_error()
+                    .map_or(Errno::UnknownErrno, Errno::from_raw);
+                CallError::new("clone(thread)", errno)
+            })?;
+        thread.join().unwrap_or_else(|_| {
+            Err(Error::Unusable(
+                "the thread in the container's namespaces panicked".to_owned(),
+            ))
+        })
+    })
+}
+
+fn name(flag: CloneFlags) -> String {
+    flag.iter_names()
+        .map(|(name, _)| name)
+        .collect::<Vec<_>>()
+        .join("|")
+}

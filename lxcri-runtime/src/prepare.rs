@@ -1,0 +1,238 @@
+//! What can be known and checked before anything is made: the bundle, resolved.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use hook_model::{HookSet, Phase, check};
+
+use crate::cgroup::{self, Cgroup, CgroupLayout};
+use crate::launcher;
+use crate::lifecycle::Runtime;
+use crate::lifecycle::create::{Request, Terminals};
+use crate::lxc::{config, tools};
+use crate::mounts::{CgroupView, Facts, MountPlan};
+use crate::process_settings::{self, InitFiles};
+use crate::spec::{self, HostFacts, LoadedSpec, Namespaces};
+use crate::store::Container;
+use crate::sysctl::KernelSettings;
+
+/// A bundle that can be run here, as far as that is known without making anything.
+pub struct Prepared {
+    /// Absolute path of the bundle.
+    pub bundle: PathBuf,
+    /// Absolute path of the root file system.
+    pub rootfs: PathBuf,
+    /// The installed launcher.
+    pub launcher: PathBuf,
+    /// Where the namespaces come from.
+    pub namespaces: Namespaces,
+    /// Whether processes of a user namespace must be able to reach the container's directory.
+    pub shared: bool,
+    /// The hooks of all phases.
+    pub hooks: HookSet,
+    /// The mounts.
+    pub mounts: MountPlan,
+    /// The host's cgroup file systems, as the mounts need them.
+    pub cgroup_view: CgroupView,
+    /// The same, as the runtime uses them.
+    pub layout: CgroupLayout,
+    /// `linux.cgroupsPath`.
+    pub cgroups_path: Option<PathBuf>,
+    /// Host name, domain name and kernel parameters.
+    pub kernel_settings: KernelSettings,
+    /// The LXC configuration.
+    pub lxc_config: String,
+    /// config.json as it is used.
+    pub config_json: Vec<u8>,
+    /// What init needs.
+    pub init_files: InitFiles,
+    /// Whether the process gets a terminal.
+    pub terminal: bool,
+    /// Rows and columns of the terminal.
+    pub console_size: Option<(u16, u16)>,
+    /// The process's user as the host sees it, if it has one there.
+    pub owner: Option<u32>,
+    /// Root in the container's user namespace as the host sees it.
+    pub root_owner: Option<u32>,
+    /// The bundle's annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The bundle.
+    pub loaded: LoadedSpec,
+}
+
+/// Loads and checks the bundle. Nothing is made.
+pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
+    let loaded = spec::load(&request.bundle)?;
+    let context = spec::Context {
+        host: HostFacts::read(),
+        systemd_cgroup: runtime.systemd_cgroup,
+    };
+    let report = spec::check(&loaded, &context);
+    for warning in &report.warnings {
+        log::warn!("config.json: {warning}");
+    }
+    for note in &report.notes {
+        log::debug!("config.json: {note}");
+    }
+    let in_config = || format!("{}", request.bundle.join(spec::CONFIG_FILE).display());
+    report
+        .problems
+        .into_result()
+        .map_err(|problems| anyhow!("{}: {problems}", in_config()))?;
+    // startContainer's paths belong to the container and cannot be looked at yet.
+    let on_host = Phase::ALL.map(|p| (p != Phase::StartContainer).then_some(p));
+    let on_host: Vec<Phase> = on_host.into_iter().flatten().collect();
+    check::check_executables(&loaded.hooks, &on_host).with_context(in_config)?;
+
+    tools::Lxc::find()?;
+    let launcher = launcher::find()?;
+    let namespaces = Namespaces::of(&loaded.spec);
+    let linux = loaded.spec.linux().as_ref();
+    let process = loaded
+        .spec
+        .process()
+        .as_ref()
+        .context("/process: missing")?;
+    let rootfs = rootfs(&loaded, &request.bundle).with_context(in_config)?;
+    let mountinfo =
+        fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
+    let facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
+    let mounts = MountPlan::new(&loaded.spec, &facts).with_context(in_config)?;
+    let layout = CgroupLayout::detect().context("find the cgroup hierarchies")?;
+    if let Some(resources) = linux.and_then(|l| l.resources().as_ref()) {
+        let problems = cgroup::check(resources, &layout);
+        if !problems.is_empty() {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            bail!("{}: {}", in_config(), problems.join("; "));
+        }
+    }
+    let kernel_settings = KernelSettings::new(&loaded.spec, &facts).with_context(in_config)?;
+    // Compiling a large seccomp profile takes milliseconds.
+    let settings = process_settings::init_files(&loaded, &context.host, request.preserve_fds)
+        .map_err(|p| anyhow!("{}: {p}", in_config()))?;
+    let terminal = process.terminal().unwrap_or(false);
+    check_terminal(terminal, &request.terminals).with_context(in_config)?;
+    let uid = process.user().uid();
+    let owner = match &facts.user_ns {
+        Some(maps) => maps.host_uid(uid),
+        None => Some(uid),
+    };
+    let container = Container::at(&runtime.root, &request.id);
+    let maps = facts
+        .user_ns
+        .clone()
+        .filter(|_| namespaces.user.is_new())
+        .unwrap_or_default();
+    let lxc_config = config::render(&config::Input {
+        rootfs: &rootfs,
+        dir: &container.dir,
+        launcher: &launcher,
+        namespaces: &namespaces,
+        uid_maps: &maps.uids,
+        gid_maps: &maps.gids,
+        new_keyring: request.new_keyring,
+        has_poststop: !loaded.hooks.get(Phase::Poststop).is_empty(),
+    })?;
+    Ok(Prepared {
+        bundle: request.bundle.clone(),
+        rootfs,
+        launcher,
+        shared: namespaces.user.is_private(),
+        hooks: loaded.hooks.clone(),
+        mounts,
+        cgroup_view,
+        layout,
+        cgroups_path: linux
+            .and_then(|l| l.cgroups_path().clone())
+            .filter(|p| !p.as_os_str().is_empty()),
+        kernel_settings,
+        lxc_config,
+        config_json: serde_json::to_vec(&loaded.raw)?,
+        console_size: settings.console_size.map(|s| (s.rows, s.columns)),
+        init_files: settings,
+        terminal,
+        owner,
+        root_owner: facts.user_ns.as_ref().and_then(|maps| maps.host_uid(0)),
+        annotations: loaded
+            .spec
+            .annotations()
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        namespaces,
+        loaded,
+    })
+}
+
+/// The root file system: below the bundle unless its path is absolute.
+fn rootfs(loaded: &LoadedSpec, bundle: &Path) -> Result<PathBuf> {
+    let path = loaded
+        .spec
+        .root()
+        .as_ref()
+        .context("/root: missing")?
+        .path();
+    let path = bundle.join(path);
+    let resolved =
+        fs::canonicalize(&path).with_context(|| format!("/root/path: {}", path.display()))?;
+    if !resolved.is_dir() {
+        bail!("/root/path: {} is not a directory", path.display());
+    }
+    if resolved == Path::new("/") {
+        bail!("/root/path: the host's root cannot be a container's");
+    }
+    Ok(resolved)
+}
+
+fn check_terminal(terminal: bool, terminals: &Terminals) -> Result<()> {
+    match terminals {
+        Terminals::None if terminal => {
+            bail!(
+                "/process/terminal: --console-socket is missing, and somebody must serve the terminal"
+            )
+        }
+        Terminals::Socket(_) if !terminal => {
+            bail!("--console-socket: /process/terminal is not true")
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Prepared {
+    /// The host's user that is root in the container, if the cgroup is to be its own (config-linux.md, Cgroup ownership).
+    pub fn user_namespace_root(&self) -> Option<u32> {
+        self.root_owner
+            .filter(|_| self.namespaces.user.is_new() && self.namespaces.cgroup.is_new())
+    }
+
+    /// What /proc/PID/cgroup says of a process in the container's cgroup (cgroups(7)).
+    pub fn own_cgroups(&self, cgroup: &Cgroup) -> String {
+        let mut text = String::new();
+        for (number, member) in cgroup.record().members.iter().enumerate() {
+            let below = member
+                .path
+                .strip_prefix(&member.mount_point)
+                .unwrap_or(Path::new(""));
+            let root = self
+                .cgroup_view
+                .hierarchies
+                .iter()
+                .find(|h| h.point == member.mount_point)
+                .map(|h| &h.root);
+            let path = root.map_or(Path::new("/"), |r| r.as_path()).join(below);
+            let path = String::from_utf8_lossy(path.as_os_str().as_bytes()).into_owned();
+            let number = if member.controllers.is_empty() {
+                0
+            } else {
+                number + 1
+            };
+            text += &format!("{number}:{}:{path}\n", member.controllers.join(","));
+        }
+        text
+    }
+}

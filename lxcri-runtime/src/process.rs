@@ -1,0 +1,166 @@
+//! Identity of a process: its pid together with its start time, so that a reused pid is never taken for it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// A process of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Pid in the runtime's pid namespace.
+    pub pid: i32,
+    /// Clock ticks after boot at which it started, field 22 of proc_pid_stat(5).
+    pub start_time: u64,
+}
+
+/// What /proc/PID/stat says, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// State letter: `Z` for a zombie.
+    pub state: char,
+    /// Pid of the parent.
+    pub parent: i32,
+    /// Clock ticks after boot.
+    pub start_time: u64,
+}
+
+/// Reads /proc/PID/stat. `None` when there is no such process.
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The command may contain blanks and parentheses; the last ')' ends it.
+    let rest = text.rsplit_once(')')?.1;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+    })
+}
+
+impl Process {
+    /// The process that has this pid now.
+    pub fn of(pid: i32) -> io::Result<Process> {
+        let stat = stat(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        Ok(Process {
+            pid,
+            start_time: stat.start_time,
+        })
+    }
+
+    /// Whether it still runs. A zombie does not.
+    pub fn is_alive(&self) -> bool {
+        matches!(stat(self.pid), Some(s) if s.start_time == self.start_time && !matches!(s.state, 'Z' | 'X'))
+    }
+
+    /// A pidfd of it, or `None` when it is gone.
+    pub fn open(&self) -> io::Result<Option<OwnedFd>> {
+        let fd = match sys::pidfd_open(self.pid) {
+            Ok(fd) => fd,
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        // Only now that the descriptor pins the pid can its start time be compared.
+        Ok(self.is_alive().then_some(fd))
+    }
+
+    /// Sends a signal. `false` when the process is gone.
+    pub fn signal(&self, signal: i32) -> io::Result<bool> {
+        let Some(fd) = self.open()? else {
+            return Ok(false);
+        };
+        match sys::pidfd_send_signal(fd.as_fd(), signal) {
+            Ok(()) => Ok(true),
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The pid as its own pid namespace sees it: the last column of `NSpid` in proc_pid_status(5).
+    pub fn inner_pid(&self) -> Option<i32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("NSpid:"))?;
+        line.split_ascii_whitespace().last()?.parse().ok()
+    }
+
+    /// Waits until it has ended. `false` when the deadline came first.
+    pub fn wait_gone(&self, timeout: Duration) -> io::Result<bool> {
+        let end = Instant::now() + timeout;
+        match self.open()? {
+            None => Ok(true),
+            Some(fd) => wait_readable(fd.as_fd(), end),
+        }
+    }
+}
+
+/// Waits until a descriptor is readable. `false` when the deadline came first.
+pub fn wait_readable(fd: BorrowedFd, end: Instant) -> io::Result<bool> {
+    loop {
+        let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+        match poll(&mut fds, poll_timeout(end)) {
+            Ok(0) if Instant::now() >= end => return Ok(false),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// The time until `end` for poll(2), rounded up.
+pub fn poll_timeout(end: Instant) -> PollTimeout {
+    let left = end.saturating_duration_since(Instant::now());
+    let millis = left.as_millis().min(60_000) as u16
+        + u16::from(!left.is_zero() && left.as_millis() < 60_000);
+    PollTimeout::from(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_parentheses_does_not_confuse_the_parser() {
+        let mut text = String::from("17 (a) b (c)) Z 4 ");
+        for n in 5..60 {
+            text.push_str(&format!("{n} "));
+        }
+        let stat = parse_stat(&text).unwrap();
+        assert_eq!((stat.state, stat.parent, stat.start_time), ('Z', 4, 22));
+        assert_eq!(parse_stat("17 (a"), None);
+    }
+
+    #[test]
+    fn this_process_is_alive_and_another_start_time_is_another_process() {
+        let me = Process::of(std::process::id() as i32).unwrap();
+        assert!(me.is_alive());
+        assert!(me.open().unwrap().is_some());
+        let other = Process {
+            start_time: me.start_time + 1,
+            ..me
+        };
+        assert!(!other.is_alive());
+        assert!(!other.signal(0).unwrap());
+    }
+
+    #[test]
+    fn an_ended_child_is_gone() {
+        let mut child = std::process::Command::new("/bin/sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
+        let process = Process::of(child.id() as i32).unwrap();
+        assert!(!process.wait_gone(Duration::from_millis(20)).unwrap());
+        assert!(process.signal(libc::SIGKILL).unwrap());
+        assert!(process.wait_gone(Duration::from_secs(5)).unwrap());
+        child.wait().unwrap();
+        assert!(process.wait_gone(Duration::from_secs(5)).unwrap());
+    }
+}

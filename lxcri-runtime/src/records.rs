@@ -1,0 +1,118 @@
+//! hooks.jsonl: one line for each hook that ran, and the copy that outlives the container.
+
+use std::cell::RefCell;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use hook_model::{Phase, Record};
+use hook_tree::names;
+
+use crate::store::Container;
+
+/// The lines of a container's hooks.
+///
+/// A line that cannot be written is a warning: a hook has run, and its outcome decides about the container, not the
+/// log's. Nothing is lost silently that way.
+pub struct Records {
+    path: PathBuf,
+    copy: Option<PathBuf>,
+    pieces: RefCell<Vec<u8>>,
+}
+
+impl Records {
+    /// The records of a container.
+    pub fn of(container: &Container, copy: Option<&Path>) -> Records {
+        Records {
+            path: container.file(names::HOOKS_LOG),
+            copy: copy.map(Path::to_owned),
+            pieces: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Appends a record.
+    pub fn add(&self, record: &Record) {
+        self.append(record.to_line().trim_end().as_bytes());
+    }
+
+    /// Takes a piece of the launcher's lines and appends each that is complete.
+    pub fn add_piece(&self, piece: &[u8]) {
+        let mut pieces = self.pieces.borrow_mut();
+        pieces.extend_from_slice(piece);
+        while let Some(end) = pieces.iter().position(|&b| b == b'\n') {
+            let line: Vec<u8> = pieces.drain(..=end).collect();
+            self.append(&line[..end]);
+        }
+    }
+
+    fn append(&self, line: &[u8]) {
+        for path in std::iter::once(&self.path).chain(&self.copy) {
+            if let Err(e) = append(path, line) {
+                log::warn!("append to {}: {e}", path.display());
+            }
+        }
+    }
+
+    /// Appends to the copy what the launcher itself wrote into hooks.jsonl after the first `known` records.
+    pub fn copy_from(&self, known: usize) -> Result<Vec<Record>> {
+        let all = read(&self.path)?;
+        let new: Vec<Record> = all.into_iter().skip(known).collect();
+        if let Some(copy) = &self.copy {
+            for record in &new {
+                if let Err(e) = append(copy, record.to_line().trim_end().as_bytes()) {
+                    log::warn!("append to {}: {e}", copy.display());
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        fs::read(&self.path).map_or(0, |t| t.iter().filter(|&&b| b == b'\n').count())
+    }
+
+    /// The newest record of a phase.
+    pub fn last(&self, phase: Phase) -> Option<Record> {
+        read(&self.path)
+            .ok()?
+            .into_iter()
+            .rfind(|r| r.phase == phase)
+    }
+}
+
+fn append(path: &Path, line: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        // A FIFO without a reader must not hold the container up.
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)?;
+    let mut whole = line.to_vec();
+    whole.push(b'\n');
+    file.write_all(&whole)
+}
+
+/// Reads the records of a file. A missing file has none; a line that was cut short by a crash is left out.
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
+    };
+    let mut records = Vec::new();
+    for (number, line) in text
+        .split(|&b| b == b'\n')
+        .enumerate()
+        .filter(|(_, l)| !l.is_empty())
+    {
+        match Record::from_line(line) {
+            Ok(record) => records.push(record),
+            Err(e) => log::warn!("{}: line {}: {e}", path.display(), number + 1),
+        }
+    }
+    Ok(records)
+}

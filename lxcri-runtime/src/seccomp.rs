@@ -1,1 +1,0 @@
-//! Compiles `linux.seccomp` with libseccomp.

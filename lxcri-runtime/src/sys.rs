@@ -1,0 +1,117 @@
+//! System calls for which nix has no wrapper, and what runs between fork and exec.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// pidfd_open(2).
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two integers and returns a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
+/// pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: BorrowedFd, signal: i32) -> io::Result<()> {
+    // SAFETY: the null siginfo asks the kernel for the default one; no memory is passed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0, 0) })
+        .map(drop)
+}
+
+/// Sets close-on-exec on every descriptor from `first` on: close_range(2) with CLOSE_RANGE_CLOEXEC.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: only flags change; no descriptor is closed, so no owner is surprised.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    })
+    .map(drop)
+}
+
+/// Whether a descriptor of this number is open.
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: fcntl with F_GETFD changes nothing.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// Gives every signal its default disposition and empties the mask, as a program expects that was started afresh.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no code of ours. KILL, STOP and the two that glibc keeps for itself are refused,
+        // which is of no importance.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set lives on this stack and is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut empty = std::mem::zeroed();
+        libc::sigemptyset(&mut empty);
+        libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
+    }
+}
+
+/// prlimit(2): sets the limits of another process and returns the old ones.
+pub fn prlimit(pid: i32, resource: u32, new: Option<(u64, u64)>) -> io::Result<(u64, u64)> {
+    let new = new.map(|(soft, hard)| libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    });
+    let mut old = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let pointer = new
+        .as_ref()
+        .map_or(std::ptr::null(), |limit| limit as *const _);
+    // SAFETY: both pointers are to live structures of the type that the kernel expects, or null.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            resource,
+            pointer,
+            &mut old as *mut _,
+        )
+    })?;
+    Ok((old.rlim_cur, old.rlim_max))
+}
+
+/// Sets the size of a terminal: ioctl TIOCSWINSZ.
+pub fn set_window_size(fd: BorrowedFd, rows: u16, columns: u16) -> io::Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the ioctl reads one structure.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSWINSZ, &size) }.into()).map(drop)
+}
+
+/// The size of a terminal in rows and columns: ioctl TIOCGWINSZ.
+pub fn window_size(fd: BorrowedFd) -> io::Result<(u16, u16)> {
+    // SAFETY: all-zero is a valid winsize, and the ioctl fills it.
+    unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        check(libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size).into())?;
+        Ok((size.ws_row, size.ws_col))
+    }
+}
+
+/// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.
+pub fn received(fd: RawFd) -> OwnedFd {
+    // SAFETY: the callers pass numbers that are open and that nothing else in this process owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}

@@ -1,0 +1,110 @@
+//! A directory of a test's own, that everything the test makes lies in, and a marker that names it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use crate::leaks;
+
+/// The directory. Dropping it ends what still carries its marker and removes it.
+pub struct Scratch {
+    directory: TempDir,
+    marker: String,
+}
+
+impl Scratch {
+    /// Makes a directory below the system's temporary one.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// Makes a directory below `parent`.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn below(parent: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let marker = format!(
+            "lxt{}x{}x",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("{marker}-"))
+            .tempdir_in(parent);
+        let directory =
+            directory.unwrap_or_else(|e| panic!("no directory in {}: {e}", parent.display()));
+        let scratch = Scratch { directory, marker };
+        // Containers with a user namespace of their own look into it as an ordinary user.
+        scratch.mode("", 0o755);
+        scratch
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A path below the directory.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A text that is part of the directory's path and of every container id of this test, and of nothing else.
+    pub fn marker(&self) -> &str {
+        &self.marker
+    }
+
+    /// A container id.
+    pub fn id(&self, name: &str) -> String {
+        format!("{}-{name}", self.marker)
+    }
+
+    /// Makes a directory below it.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn mkdir(&self, name: impl AsRef<Path>) -> PathBuf {
+        let path = self.join(name);
+        fs::create_dir_all(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
+        path
+    }
+
+    /// Writes a file below it.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        fs::write(&path, content).unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
+        path
+    }
+
+    /// Sets a mode.
+    ///
+    /// # Panics
+    /// When it cannot be set.
+    pub fn mode(&self, name: impl AsRef<Path>, mode: u32) {
+        let path = self.join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            .unwrap_or_else(|e| panic!("chmod {}: {e}", path.display()));
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        leaks::sweep(&self.marker);
+    }
+}

@@ -1,0 +1,155 @@
+//! Hooks that cannot be run, die, or print without end.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::container::Container;
+use lxcri_tests::judge::Judge;
+use lxcri_tests::need;
+use lxcri_tests::phase::PHASES;
+use lxcri_tests::scratch::Scratch;
+use serde_json::json;
+
+#[test]
+fn hooks_that_cannot_be_run() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let mut judge = Judge::new(runtime);
+    for phase in PHASES.iter().filter(|p| p.is_fatal()) {
+        let cases: [(&str, &[&str]); 4] = [
+            ("missing", &["no such file", "does not exist"]),
+            ("not-executable", &["permission denied", "not executable"]),
+            ("directory", &["permission denied", "is a directory"]),
+            ("text", &["exec format"]),
+        ];
+        for (case, errors) in cases {
+            let scratch = Scratch::new();
+            let mut bundle = Bundle::new(&scratch, Image::Busybox);
+            for side in ["hooks", "inside"] {
+                scratch.mkdir(format!("{side}/directory"));
+                scratch.write(format!("{side}/not-executable"), "");
+                fs::set_permissions(
+                    scratch.write(format!("{side}/text"), "garbage"),
+                    fs::Permissions::from_mode(0o755),
+                )
+                .expect("chmod");
+            }
+            let path = scratch.join("hooks").join(case);
+            bundle.hook(phase, json!({"path": path}));
+            let poststop = bundle.probe_as("poststop", |o| o);
+            bundle.hook(&PHASES[5], json!({"path": poststop}));
+            bundle.shell("sleep 60");
+            let container = Container::new(runtime, &scratch, &mut bundle, "c");
+            let create = container.create();
+            let outcome = if create.ok() {
+                container.start()
+            } else {
+                create
+            };
+            let case = format!("{} hook: {case}", phase.name);
+            // Either config.json is refused before anything is done, or the hook fails and poststop hooks run.
+            judge.refused(&case, &outcome, &[phase.name, &path.to_string_lossy()]);
+            let text = outcome.stderr.to_lowercase();
+            let named = errors.iter().any(|error| text.contains(error));
+            judge.check(
+                &case,
+                named,
+                format!("the reason is missing: {}", outcome.error()),
+            );
+            judge.nothing_left(&case, &scratch);
+            let records = lxcri_tests::probe::Records::read(&scratch.join("out/records.jsonl"));
+            let poststop = records.started("host:poststop").is_some();
+            judge.check(
+                &case,
+                poststop || text.contains("config.json"),
+                "no poststop hook ran",
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_dies_by_a_signal() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let mut judge = Judge::new(runtime);
+    for phase in PHASES.iter().filter(|p| p.is_fatal()) {
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        let path = bundle.probe_as("hook", |o| {
+            o.with("say-stderr", "last words").with("signal", 9)
+        });
+        bundle.hook(phase, json!({"path": path}));
+        bundle.shell("sleep 60");
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        let create = container.create();
+        let outcome = if create.ok() {
+            container.start()
+        } else {
+            create
+        };
+        judge.refused(
+            phase.name,
+            &outcome,
+            &[phase.name, "killed by signal 9", "SIGKILL", "last words"],
+        );
+        judge.nothing_left(phase.name, &scratch);
+    }
+}
+
+#[test]
+fn a_hook_that_takes_too_long() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let mut judge = Judge::new(runtime);
+    for phase in PHASES.iter().filter(|p| p.is_fatal()) {
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        let path = bundle.probe_as("hook", |o| {
+            o.with("say-stderr", "last words").with("sleep", 20_000)
+        });
+        bundle.hook(phase, json!({"path": path, "timeout": 1}));
+        bundle.shell("sleep 60");
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        let create = container.create();
+        let outcome = if create.ok() {
+            container.start()
+        } else {
+            create
+        };
+        let words = [phase.name, "#1", "timed out after 1 s", "last words"];
+        judge.refused(phase.name, &outcome, &words);
+        judge.nothing_left(phase.name, &scratch);
+    }
+}
+
+#[test]
+fn a_hook_that_prints_a_hundred_megabytes() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let mut judge = Judge::new(runtime);
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    for phase in &PHASES {
+        let path = bundle.probe_as(phase.name, |o| {
+            o.with("fill-stdout", 100 << 20)
+                .with("say-stdout", "the end")
+        });
+        bundle.hook(phase, json!({"path": path}));
+    }
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let outcome = container.running().deadline(Duration::from_secs(60)).run();
+    judge.check("run", outcome.ok(), outcome.brief());
+    judge.check(
+        "output",
+        outcome.stdout.len() < 10_000,
+        format!("{} bytes reached the caller", outcome.stdout.len()),
+    );
+    judge.nothing_left("run", &scratch);
+}

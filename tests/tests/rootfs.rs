@@ -1,0 +1,176 @@
+//! The root file system: read-only, masked, without traces of the runtime, with nothing but one static program.
+
+use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::container::{Container, observe};
+use lxcri_tests::mountinfo::{EROFS, add_mounts, mount};
+use lxcri_tests::phase::PHASES;
+use lxcri_tests::scratch::Scratch;
+use lxcri_tests::{leaks, need};
+use serde_json::json;
+
+const ENOENT: i64 = 2;
+
+#[test]
+fn links_in_the_image_do_not_lead_out() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let victim = scratch.mkdir("victim");
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    // Inside the container this is a path of the container, whatever the host has there.
+    std::os::unix::fs::symlink(&victim, bundle.rootfs().join("link")).expect("a symlink");
+    add_mounts(
+        &mut bundle,
+        &[json!({"destination": "/link/made", "type": "tmpfs", "source": "tmpfs"})],
+    );
+    let record = observe(runtime, &scratch, &mut bundle, |o| {
+        o.with("cat", "/proc/self/mountinfo")
+    });
+    let inside = format!("{}/made", victim.display());
+    assert_eq!(mount(&record, &inside).kind, "tmpfs");
+    assert!(
+        !victim.join("made").exists(),
+        "the host's directory was touched"
+    );
+}
+
+#[test]
+fn read_only_root() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.config["root"]["readonly"] = json!(true);
+    // A mount point that is missing is made although the root is read-only in the end.
+    add_mounts(
+        &mut bundle,
+        &[json!({"destination": "/not/there/yet", "type": "tmpfs", "source": "tmpfs"})],
+    );
+    let record = observe(runtime, &scratch, &mut bundle, |o| {
+        o.with("cat", "/proc/self/mountinfo")
+            .with("try-write", "/x")
+            .with("try-write", "/not/there/yet/x")
+    });
+    mount(&record, "/").has(&["ro"]);
+    assert_eq!(
+        bundle.records().attempt("process", "try-write /x"),
+        Some(EROFS)
+    );
+    assert_eq!(
+        bundle
+            .records()
+            .attempt("process", "try-write /not/there/yet/x"),
+        Some(0)
+    );
+}
+
+#[test]
+fn masked_and_read_only_paths() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    std::fs::create_dir(bundle.rootfs().join("secrets")).expect("a directory");
+    std::fs::write(bundle.rootfs().join("secrets/key"), "secret").expect("a file");
+    std::fs::write(bundle.rootfs().join("etc/key"), "secret").expect("a file");
+    bundle.config["linux"]["maskedPaths"] = json!(["/secrets", "/etc/key", "/does/not/exist"]);
+    bundle.config["linux"]["readonlyPaths"] = json!(["/var", "/does/not/exist/either"]);
+    observe(runtime, &scratch, &mut bundle, |o| {
+        let o = o
+            .with("cat", "/secrets/key")
+            .with("cat", "/etc/key")
+            .with("list", "/secrets");
+        o.with("try-write", "/var/x")
+            .with("try-write", "/root/x")
+            .with("see", "/does")
+    });
+    let records = bundle.records();
+    let record = records.started("process").expect("a record");
+    assert_eq!(record.0["cat"]["/secrets/key"]["errno"], ENOENT);
+    assert_eq!(record.file("/etc/key"), Some(""));
+    assert_eq!(record.0["list"]["/secrets"], json!([]));
+    assert!(!record.sees("/does"), "missing paths are not made");
+    assert_eq!(records.attempt("process", "try-write /var/x"), Some(EROFS));
+    assert_eq!(records.attempt("process", "try-write /root/x"), Some(0));
+}
+
+/// After `start` has returned there is nothing; a hook and a program that looks at once may see an empty directory.
+#[test]
+fn nothing_of_the_runtime_is_in_sight_or_left_behind() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let go = scratch.join("out/go");
+    let hook = bundle.probe_as("hook", |o| {
+        o.with("list", "/.lxcri")
+            .with("cat", "/proc/self/mountinfo")
+    });
+    bundle.hook(&PHASES[3], json!({ "path": hook }));
+    bundle.shell(&format!(
+        "ls -A /.lxcri 2>/dev/null; cat /proc/self/mountinfo; while [ ! -e {} ]; do sleep 0.02; done; echo root: /* /.*",
+        go.display()
+    ));
+    let before = leaks::tree(&bundle.rootfs());
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let create = container.create().success();
+    container.start().success();
+    scratch.write("out/go", "");
+    assert!(container.wait_for("stopped"));
+    let [output, _] = create.output_now();
+    let (at_once, later) = output
+        .split_once("root: ")
+        .expect("both parts of the output");
+    let hook = container.record("inside:hook");
+    let inside = &hook.0["list"]["/.lxcri"];
+    assert!(
+        inside.as_array().is_none_or(Vec::is_empty),
+        "the hook sees {inside}"
+    );
+    for text in [
+        at_once,
+        hook.file("/proc/self/mountinfo").unwrap_or_default(),
+    ] {
+        assert!(
+            !text.contains("lxcri-hook") && !text.contains("/.lxcri"),
+            "{text}"
+        );
+    }
+    assert!(
+        later.contains("/bin") && !later.contains(".lxcri"),
+        "{later}"
+    );
+    container.delete().success();
+    let mut after = leaks::tree(&container.bundle_path().join("rootfs"));
+    // The mount points of /dev are the image's business, as with every runtime.
+    let dev = container.bundle_path().join("rootfs/dev");
+    after.retain(|path| !before.contains(path) && !path.starts_with(&dev));
+    assert!(after.is_empty(), "left in the root file system: {after:?}");
+}
+
+#[test]
+fn an_image_of_one_static_program() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Static);
+    for phase in &PHASES {
+        let path = bundle.probe_as(phase.name, |o| o);
+        bundle.hook(phase, json!({"path": path}));
+    }
+    let record = observe(runtime, &scratch, &mut bundle, |o| o.with("list", "/"));
+    let listed = record.0["list"]["/"].to_string();
+    assert!(
+        !listed.contains("bin") && !listed.contains("lib"),
+        "{listed}"
+    );
+    let records = bundle.records();
+    let mut labels = records.labels("start");
+    labels.sort_unstable();
+    assert_eq!(labels.len(), 7, "{labels:?}");
+}

@@ -1,0 +1,133 @@
+//! The command `run`, and what becomes of the caller's stdio and signals.
+
+use std::time::Duration;
+
+use lxcri_tests::bundle::{Bundle, Image, PATIENT};
+use lxcri_tests::command::wait_until;
+use lxcri_tests::container::Container;
+use lxcri_tests::scratch::Scratch;
+use lxcri_tests::{leaks, need};
+use nix::sys::signal::Signal;
+
+#[test]
+fn run_passes_stdio_and_exit_status() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("cat; echo problem >&2; exit 7");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let outcome = container.running().stdin("input\n").run();
+    assert_eq!(
+        (
+            outcome.code(),
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str()
+        ),
+        (7, "input\n", "problem\n")
+    );
+    container.verb("state").run().failure();
+    assert!(!container.is_on_disk());
+    leaks::assert_none(scratch.marker());
+}
+
+#[test]
+fn run_returns_128_and_the_signal() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell(PATIENT);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let running = container.running().spawn();
+    assert!(wait_until(Duration::from_secs(5), || running
+        .stdout_so_far()
+        == "ready\n"));
+    container.kill("KILL").success();
+    assert_eq!(running.wait().code(), 128 + 9);
+    leaks::assert_none(scratch.marker());
+}
+
+#[test]
+fn run_forwards_signals() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    for signal in [Signal::SIGTERM, Signal::SIGUSR1] {
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        bundle.shell(PATIENT);
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        let running = container.running().spawn();
+        assert!(wait_until(Duration::from_secs(5), || running
+            .stdout_so_far()
+            == "ready\n"));
+        running.signal(signal);
+        assert_eq!(running.wait().code(), 42, "{signal}");
+    }
+}
+
+#[test]
+fn run_detached_returns_while_the_process_runs() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell(PATIENT);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let command = container
+        .command()
+        .args(["run", "--detach", "--pid-file"])
+        .arg(&container.pid_file);
+    command
+        .arg("--bundle")
+        .arg(container.bundle_path())
+        .arg(&container.id)
+        .run()
+        .success();
+    assert_eq!(container.status(), "running");
+    assert_eq!(
+        container.state().and_then(|s| s["pid"].as_i64()),
+        container.pid().map(i64::from)
+    );
+    container.kill("KILL").success();
+    assert!(container.wait_for("stopped"));
+    container.delete().success();
+    leaks::assert_none(scratch.marker());
+}
+
+#[test]
+fn run_with_keep_leaves_a_stopped_container() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("exit 3");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let command = container
+        .command()
+        .args(["run", "--keep", "--bundle"])
+        .arg(container.bundle_path())
+        .arg(&container.id);
+    assert_eq!(command.run().code(), 3);
+    assert_eq!(container.status(), "stopped");
+    container.delete().success();
+    leaks::assert_none(scratch.marker());
+}
+
+#[test]
+fn create_leaves_the_callers_output_to_the_process() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("echo to-stdout; echo to-stderr >&2");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let create = container.create().success();
+    container.start().success();
+    assert!(container.wait_for("stopped"));
+    assert_eq!(create.output_now(), ["to-stdout\n", "to-stderr\n"]);
+}
