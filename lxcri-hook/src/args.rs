@@ -1,6 +1,6 @@
 //! What the launcher was asked to do: from its arguments or, without any, from liblxc's environment.
 
-use crate::fail::{Arg, NO_CONTEXT, NOTHING, USAGE, die};
+use crate::fail::{NO_CONTEXT, USAGE, die};
 use crate::start::Start;
 use crate::sys::{Buf, Str};
 use hook_tree::Phase;
@@ -50,7 +50,7 @@ fn usage() -> ! {
         "usage: lxcri-hook create-container|start-container|poststop DIR, create-container DIR sync, init, or no \
          arguments in a hook of LXC"
     );
-    die(USAGE, usage, NOTHING)
+    die(USAGE, usage, None)
 }
 
 /// With `lxc.hook.version = 1`, liblxc says in the environment which hook this is (lxc.container.conf(5)).
@@ -64,7 +64,7 @@ fn from_environment(start: &Start) -> Command {
         Phase::Poststop
     } else {
         let why = text!("LXC_HOOK_TYPE=%: no phase belongs to this hook");
-        die(NO_CONTEXT, why, Arg::Text(kind))
+        die(NO_CONTEXT, why, Some(kind))
     };
     let dir = match phase {
         // The start hook runs inside the container, which sees the guest part of the directory only.
@@ -86,7 +86,7 @@ fn variable(start: &Start, name: Str) -> Str<'static> {
             let why = text!(
                 "% is not set: neither arguments nor a hook of LXC with lxc.hook.version = 1"
             );
-            die(NO_CONTEXT, why, Arg::Text(name))
+            die(NO_CONTEXT, why, Some(name))
         }
     }
 }

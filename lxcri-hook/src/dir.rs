@@ -1,7 +1,7 @@
 //! Directories and files of a tree: opened one path component at a time, without following symbolic links.
 
 use crate::errno::Errno;
-use crate::fail::{self, Arg, describe_call, finish, name_call};
+use crate::fail::{self, describe_call, finish};
 use crate::sys::{self, Buf, Fd, Str, open};
 use hook_tree::{TreeError, names};
 
@@ -104,11 +104,7 @@ impl<'a> Dir<'a> {
         let mut path = Buf::new();
         self.append_path(&mut path, name);
         let mut text = Buf::new();
-        describe_call(
-            &mut text,
-            name_call(call, Arg::Text(path.text())).text(),
-            errno,
-        );
+        describe_call(&mut text, call, Some(path.text()), errno);
         finish(code, &text)
     }
 
@@ -152,7 +148,7 @@ impl<'a> Dir<'a> {
 /// Opens a directory as a place, by a path that is trusted.
 pub fn open_place(path: Str) -> Fd {
     let opened = sys::openat(None, path, open::PATH | open::DIRECTORY);
-    opened.or_die(fail::DIRECTORY, text!("open"), Arg::Text(path));
+    opened.or_die(fail::DIRECTORY, text!("open"), Some(path));
     match opened.fd() {
         Some(fd) => fd,
         None => sys::exit(fail::INTERNAL),

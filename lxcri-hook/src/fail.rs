@@ -45,22 +45,10 @@ pub const SETTING: u8 = 17;
 /// The user's program could not be executed.
 pub const PROGRAM: u8 = 18;
 
-/// The argument in a message.
-#[derive(Clone, Copy)]
-pub enum Arg<'a> {
-    /// Text.
-    Text(Str<'a>),
-    /// A number, in decimal.
-    Number(u64),
-}
-
-/// No argument.
-pub const NOTHING: Arg = Arg::Text(text!(""));
-
 /// Ends the launcher with this code and a reason: the format with the argument in the place of `%`.
 #[cold]
 #[inline(never)]
-pub fn die(code: u8, format: Str, argument: Arg) -> ! {
+pub fn die(code: u8, format: Str, argument: Option<Str>) -> ! {
     let mut text = Buf::new();
     describe(&mut text, format, argument);
     finish(code, &text)
@@ -82,33 +70,29 @@ pub fn out_of_memory() -> ! {
 
 /// Appends the format with the argument in the place of `%`.
 #[inline(never)]
-pub fn describe(text: &mut Buf, format: Str, argument: Arg) {
+pub fn describe(text: &mut Buf, format: Str, argument: Option<Str>) {
     for byte in format.bytes() {
-        match (byte, argument) {
-            (b'%', Arg::Text(argument)) => text.push_text(argument),
-            (b'%', Arg::Number(number)) => push_number(text, number),
-            _ => text.push(&[*byte]),
+        match argument {
+            Some(argument) if *byte == b'%' => text.push_text(argument),
+            _ => text.push(core::slice::from_ref(byte)),
         }
     }
 }
 
-/// Appends why a system call failed to its name and arguments, which lack the last parenthesis.
+/// Appends a failed system call with its argument: `openat(/x/cmdline): permission denied (EACCES)`.
 #[inline(never)]
-pub fn describe_call(text: &mut Buf, call: Str, errno: Errno) {
+pub fn describe_call(text: &mut Buf, call: Str, argument: Option<Str>, errno: Errno) {
     text.push_text(call);
+    text.push(b"(");
+    text.push_text(argument.unwrap_or(text!("")));
     text.push(b"): ");
     match errno.text() {
-        b"" => describe(text, text!("error %"), Arg::Number(errno.0 as u64)),
+        b"" => {
+            text.push(b"error ");
+            push_number(text, errno.0 as u64);
+        }
         known => text.push(known),
     }
-}
-
-/// A name with its argument.
-pub fn name_call(call: Str, argument: Arg) -> Buf {
-    let mut text = Buf::new();
-    text.push_text(call);
-    describe(&mut text, text!("(%"), argument);
-    text
 }
 
 /// Appends a number in decimal.
@@ -119,12 +103,22 @@ pub fn push_number(text: &mut Buf, number: u64) {
 impl Ret {
     /// The number that a system call returned; ends the launcher when it is an error.
     #[inline(never)]
-    pub fn or_die(self, code: u8, call: Str, argument: Arg) -> usize {
+    pub fn or_die(self, code: u8, call: Str, argument: Option<Str>) -> usize {
         if self.is_err() {
             let mut text = Buf::new();
-            describe_call(&mut text, name_call(call, argument).text(), self.errno());
+            describe_call(&mut text, call, argument, self.errno());
             finish(code, &text);
         }
         self.number()
+    }
+
+    /// [`Ret::or_die`] for a call that applies a setting with this number.
+    #[inline(never)]
+    pub fn applied(self, call: Str, number: u64) {
+        if self.is_err() {
+            let mut text = Buf::new();
+            push_number(&mut text, number);
+            self.or_die(SETTING, call, Some(text.text()));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One hook: its process, deadline and output, and what is said of it afterwards.
 
 use crate::errno::Errno;
-use crate::fail::{self, Arg, NOTHING, describe_call, die, finish, name_call};
+use crate::fail::{self, describe_call, die, finish};
 use crate::report;
 use crate::sys::{self, Buf, Clock, Fd, Pointers, Poll, Spawn, Str, nanoseconds};
 use hook_tree::{Phase, Record, Strings};
@@ -59,7 +59,7 @@ impl Tail {
     /// Makes the pipe and returns its write end.
     fn open(&mut self) -> Option<Fd> {
         let mut ends = [-1; 2];
-        sys::pipe(&mut ends).or_die(fail::SYSTEM, text!("pipe2"), NOTHING);
+        sys::pipe(&mut ends).or_die(fail::SYSTEM, text!("pipe2"), None);
         let [read, write] = ends;
         self.stream = Fd::from_number(read);
         self.bytes.clear();
@@ -130,7 +130,7 @@ impl Output {
                 die(
                     fail::SYNC_LOST,
                     text!("the runtime went away while a hook ran"),
-                    NOTHING,
+                    None,
                 );
             }
             if poll.is_ready(1) {
@@ -214,11 +214,7 @@ impl Hook {
                 self.status = self.output.follow(&spawn, deadline);
             }
             Some(call) => {
-                describe_call(
-                    &mut self.why,
-                    name_call(call, Arg::Text(spawn.path)).text(),
-                    spawn.errno,
-                );
+                describe_call(&mut self.why, call, Some(spawn.path), spawn.errno);
                 // It has exited: the kernel lets the parent of a vfork go on when the child is gone.
                 let _ = spawn.reap();
             }

@@ -2,7 +2,7 @@
 
 use crate::dir::{Dir, open_place};
 use crate::errno::Errno;
-use crate::fail::{self, NOTHING};
+use crate::fail;
 use crate::hook::Hook;
 use crate::report;
 use crate::sys::{self, Buf, Fd, Str, open};
@@ -135,7 +135,7 @@ impl Tree<'_> {
                 .failed_as(fail::NO_STATE, text!("open"), name, Errno::ENOENT)
         };
         // A hook must not see that it was opened non-blocking.
-        sys::clear_status_flags(file).or_die(fail::SYSTEM, text!("fcntl"), NOTHING);
+        sys::clear_status_flags(file).or_die(fail::SYSTEM, text!("fcntl"), None);
         file
     }
 

@@ -1,7 +1,7 @@
 //! Who hears of hooks and failures: the runtime at the sync socket, `start` at the FIFO, or `hooks.jsonl` and stderr.
 
 use crate::dir::Dir;
-use crate::fail::{self, Arg, NOTHING};
+use crate::fail;
 use crate::sys::{self, Buf, Fd, Ret, Str, open};
 use core::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
 use hook_tree::sync;
@@ -49,7 +49,7 @@ pub fn tell(reason: &[u8]) {
 pub fn executing() {
     if let (FIFO, Some(fifo)) = listener() {
         let told = sys::write_line(fifo, text!(">"), b"");
-        told.or_die(fail::SYSTEM, text!("writev"), NOTHING);
+        told.or_die(fail::SYSTEM, text!("writev"), Some(text!("syncfifo")));
     }
 }
 
@@ -76,7 +76,12 @@ fn check(result: Ret) {
     if result.is_err() {
         attend(NOBODY, None);
         let mut text = Buf::new();
-        fail::describe_call(&mut text, text!("open(hooks.jsonl"), result.errno());
+        fail::describe_call(
+            &mut text,
+            text!("open"),
+            Some(text!("hooks.jsonl")),
+            result.errno(),
+        );
         warn(
             text!("lxcri-hook: records of hooks are lost: "),
             text.bytes(),
@@ -102,7 +107,7 @@ pub fn deliver(line: &[u8]) {
         if kind == LOG {
             check(result);
         } else {
-            result.or_die(fail::SYNC_LOST, text!("write"), Arg::Text(text!("record")));
+            result.or_die(fail::SYNC_LOST, text!("write"), Some(text!("record")));
         }
     }
 }

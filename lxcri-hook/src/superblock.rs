@@ -3,7 +3,7 @@
 //! proc belongs to the pid namespace of whoever makes it, mqueue to its IPC namespace, sysfs to its network namespace,
 //! and all of them to its user namespace. The runtime lives in none of these, the launcher in all.
 
-use crate::fail::{Arg, describe_call};
+use crate::fail::describe_call;
 use crate::sys::{self, Buf, Fd, Ret, Str};
 use hook_tree::Strings;
 
@@ -22,14 +22,14 @@ fn attempt(request: &[u8], why: &mut Buf) -> Option<Fd> {
     let mut strings = Strings::parse(request).ok()?;
     let fstype = Str::next(&mut strings)?;
     let mut step = Step {
-        call: text!("fsopen(%"),
+        call: text!("fsopen"),
         fstype,
         option: text!(""),
         context: None,
     };
     let context = step.check(sys::fsopen(fstype), why)?;
     step.context = Some(context);
-    step.call = text!("fsconfig(%");
+    step.call = text!("fsconfig");
     loop {
         step.option = Str::next(&mut strings)?;
         if step.option.is(text!("")) {
@@ -39,7 +39,7 @@ fn attempt(request: &[u8], why: &mut Buf) -> Option<Fd> {
     }
     step.check(sys::fsconfig_create(context), why)?;
     let attributes = hook_tree::number(strings.next_bytes()?, 10)?;
-    step.call = text!("fsmount(%");
+    step.call = text!("fsmount");
     let mount = step.check(sys::fsmount(context, attributes as usize), why);
     context.close();
     mount
@@ -60,12 +60,13 @@ impl Step<'_> {
         if !result.is_err() {
             return result.fd();
         }
-        let mut call = Buf::new();
-        crate::fail::describe(&mut call, self.call, Arg::Text(self.fstype));
+        let mut argument = Buf::new();
+        argument.push_text(self.fstype);
         if !self.option.is(text!("")) {
-            crate::fail::describe(&mut call, text!(", %"), Arg::Text(self.option));
+            argument.push(b", ");
+            argument.push_text(self.option);
         }
-        describe_call(why, call.text(), result.errno());
+        describe_call(why, self.call, Some(argument.text()), result.errno());
         // A file system explains its refusals in the context: a letter, a blank, and the text.
         let mut message = Buf::new();
         if let Some(context) = self.context {

@@ -2,7 +2,7 @@
 
 use crate::dir::Dir;
 use crate::errno::Errno;
-use crate::fail::{self, Arg, NOTHING, die};
+use crate::fail::{self, die};
 use crate::sys::{self, Buf, Fd, Received, Str};
 use crate::{phase, report, superblock};
 use hook_tree::{Phase, sync};
@@ -22,7 +22,7 @@ pub fn connect(guest: &Dir) -> Fd {
             result.errno(),
         )
     };
-    sys::chdir(text!("/")).or_die(fail::SYSTEM, text!("chdir"), Arg::Text(text!("/")));
+    sys::chdir(text!("/")).or_die(fail::SYSTEM, text!("chdir"), Some(text!("/")));
     socket
 }
 
@@ -35,23 +35,25 @@ pub fn receive(socket: Fd, buffer: &mut Buf, fds: &mut Received) -> u8 {
     } else {
         fail::SYNC_LOST
     };
-    received.or_die(code, text!("recvmsg"), Arg::Text(text!("sync")));
+    received.or_die(code, text!("recvmsg"), Some(text!("sync")));
     match buffer.bytes() {
         [kind, ..] => *kind,
-        [] => die(fail::SYNC_LOST, text!("the runtime went away"), NOTHING),
+        [] => die(fail::SYNC_LOST, text!("the runtime went away"), None),
     }
 }
 
 /// Sends a packet to the runtime.
 pub fn send(socket: Fd, kind: u8, payload: &[u8], fd: Option<Fd>) {
     let sent = sys::send(socket, kind, payload, fd);
-    sent.or_die(fail::SYNC_LOST, text!("sendmsg"), Arg::Text(text!("sync")));
+    sent.or_die(fail::SYNC_LOST, text!("sendmsg"), Some(text!("sync")));
 }
 
 /// Ends the launcher: a packet has no place here.
 pub fn unexpected(kind: u8) -> ! {
+    let mut number = Buf::new();
+    fail::push_number(&mut number, kind.into());
     let format = text!("unexpected packet % from the runtime");
-    die(fail::SYNC_UNEXPECTED, format, Arg::Number(kind.into()))
+    die(fail::SYNC_UNEXPECTED, format, Some(number.text()))
 }
 
 /// Serves the runtime until it has the phase run, and runs it.

@@ -645,6 +645,36 @@ fn a_terminal_becomes_stdio() {
     assert!(text.contains("136,"), "no controlling terminal: {text}");
 }
 
+/// LXC's own stdio is never the container's.
+#[test]
+fn three_descriptors_become_stdio() {
+    if !possible() {
+        return;
+    }
+    let container = Container::new(
+        "busybox cat; echo out; echo err >&2; busybox ls /proc/$$/fd >&2; true",
+        &[],
+    );
+    let file = |name: &str| container.rootfs(&format!("tmp/{name}"));
+    let (input, out, err) = (file("in"), file("out"), file("err"));
+    fs::write(&input, "input\n").unwrap();
+    let fds = [
+        fs::File::open(&input).unwrap(),
+        fs::File::create(&out).unwrap(),
+        fs::File::create(&err).unwrap(),
+    ];
+    let (created, connection) = container.create();
+    connection.send('G', &[2, 0], &fds.each_ref().map(AsRawFd::as_raw_fd));
+    drop((connection, fds));
+    let fifo = created.container.guest.join("syncfifo");
+    let reader = std::thread::spawn(move || fs::read_to_string(fifo).unwrap());
+    let child = created.child;
+    assert!(finish(child, created.begin).status.success());
+    assert_eq!(reader.join().unwrap().trim(), ">");
+    assert_eq!(fs::read_to_string(out).unwrap(), "input\nout\n");
+    assert_eq!(fs::read_to_string(err).unwrap(), "err\n0\n1\n2\n");
+}
+
 /// Pid 1 of a pid namespace is spared by signals with the default disposition.
 #[test]
 fn signals_end_an_init_that_waits() {

@@ -1,6 +1,6 @@
 //! The descriptors that the runtime hands to init: the console, preserved ones, and ones to keep until execve.
 
-use crate::fail::{self, Arg, NOTHING, die};
+use crate::fail::{self, die};
 use crate::sys::{self, Fd};
 use hook_tree::{Key, Values, sync};
 
@@ -59,7 +59,7 @@ impl Descriptors {
         };
         for place in FIRST..FIRST + preserved {
             let fd = next();
-            sys::duplicate_to(fd, place).or_die(fail::SYSTEM, text!("dup3"), NOTHING);
+            sys::duplicate_to(fd, place).or_die(fail::SYSTEM, text!("dup3"), None);
             fd.close();
             set_close_on_exec(place, true);
         }
@@ -84,7 +84,7 @@ impl Descriptors {
             malformed();
         }
         let end = FIRST + self.preserved;
-        sys::close_on_exec_from(end).or_die(fail::SETTING, text!("close_range"), NOTHING);
+        sys::close_on_exec_from(end).or_die(fail::SETTING, text!("close_range"), None);
         for place in FIRST..end {
             set_close_on_exec(place, false);
         }
@@ -93,19 +93,18 @@ impl Descriptors {
 
 fn move_above(fd: Fd, least: usize) -> Fd {
     let moved = sys::duplicate_above(fd, least);
-    moved.or_die(fail::SYSTEM, text!("fcntl"), NOTHING);
+    moved.or_die(fail::SYSTEM, text!("fcntl"), None);
     fd.close();
     moved.fd().unwrap_or(fd)
 }
 
 fn set_close_on_exec(place: usize, close: bool) {
-    let number = Arg::Number(place as u64);
-    sys::set_close_on_exec(place, close).or_die(fail::SETTING, text!("fcntl"), number);
+    sys::set_close_on_exec(place, close).applied(text!("fcntl"), place as u64);
 }
 
 /// Ends the launcher: payload, descriptors and settings contradict each other.
 #[cold]
 pub fn malformed() -> ! {
     let why = text!("the runtime's descriptors and the settings of init contradict each other");
-    die(fail::SYNC_UNEXPECTED, why, NOTHING)
+    die(fail::SYNC_UNEXPECTED, why, None)
 }

@@ -5,7 +5,7 @@ mod process;
 mod program;
 
 use crate::dir::Dir;
-use crate::fail::{self, NOTHING};
+use crate::fail;
 use crate::sys::{self, Buf, Received, Str, open};
 use crate::{phase, report, sync};
 use descriptors::Descriptors;
@@ -14,7 +14,7 @@ use hook_tree::{Phase, Strings, TreeError, Values, names};
 /// Runs init. Once the FIFO is open, failures are written there for whoever called `start`.
 pub fn run() -> ! {
     // A hook of the image must not reach the launcher's memory or, through /proc/1/exe, its file (CVE-2019-5736).
-    sys::set_undumpable().or_die(fail::SYSTEM, text!("prctl"), NOTHING);
+    sys::set_undumpable().or_die(fail::SYSTEM, text!("prctl"), None);
     sys::exit_on_signals();
     let mut guest = Dir::open(text!("/.lxcri"));
     let descriptors = report_to_runtime(&mut guest);
@@ -26,7 +26,7 @@ pub fn run() -> ! {
     }
     report::attend(report::FIFO, fifo.fd());
     // Neither hooks nor the program see anything there; what is still needed is reached through the descriptor.
-    sys::detach(text!("/.lxcri")).or_die(fail::SYSTEM, text!("umount2"), NOTHING);
+    sys::detach(text!("/.lxcri")).or_die(fail::SYSTEM, text!("umount2"), None);
     descriptors.release_mount_point();
     become_program(&guest, &descriptors)
 }

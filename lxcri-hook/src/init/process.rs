@@ -2,17 +2,12 @@
 
 use super::descriptors::{Stdio, malformed};
 use crate::errno::Errno;
-use crate::fail::{self, Arg, die};
+use crate::fail::{self, die};
 use crate::sys::{self, Buf, Fd, Ret, Str, open};
 use hook_tree::{Key, Values};
 
 /// Capabilities are bits of a 64-bit mask.
 const CAPABILITIES: u32 = u64::BITS;
-
-/// Ends the launcher when a setting could not be applied.
-fn applied(result: Ret, call: Str, number: u64) {
-    result.or_die(fail::SETTING, call, Arg::Number(number));
-}
 
 /// Session and terminal, which the startContainer hooks already belong to.
 pub fn take_session(settings: &Values, stdio: Stdio) {
@@ -26,17 +21,13 @@ pub fn take_session(settings: &Values, stdio: Stdio) {
     let fds = match stdio {
         Stdio::Keep => return,
         Stdio::Console(console) => {
-            applied(
-                sys::set_controlling_terminal(console),
-                text!("ioctl(TIOCSCTTY)"),
-                0,
-            );
+            sys::set_controlling_terminal(console).applied(text!("ioctl(TIOCSCTTY)"), 0);
             [console; 3]
         }
         Stdio::Three(fds) => fds,
     };
     for (number, fd) in fds.into_iter().enumerate() {
-        applied(sys::duplicate_to(fd, number), text!("dup3"), number as u64);
+        sys::duplicate_to(fd, number).applied(text!("dup3"), number as u64);
     }
 }
 
@@ -52,11 +43,7 @@ pub fn apply(settings: &Values, seccomp: &[u8]) {
         let _ = sys::umask(mask);
     }
     for limit in settings.rlimits() {
-        applied(
-            sys::set_rlimit(limit),
-            text!("setrlimit"),
-            limit.resource.into(),
-        );
+        sys::set_rlimit(limit).applied(text!("setrlimit"), limit.resource.into());
     }
     // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go; with it, the filter comes last so that
     // it need not allow the calls in between.
@@ -68,7 +55,7 @@ pub fn apply(settings: &Values, seccomp: &[u8]) {
     let has_capabilities =
         sets.into_iter().any(|key| settings.has(key)) || settings.has(Key::Ambient);
     if has_capabilities {
-        applied(sys::keep_capabilities(), text!("prctl(PR_SET_KEEPCAPS)"), 1);
+        sys::keep_capabilities().applied(text!("prctl(PR_SET_KEEPCAPS)"), 1);
     }
     if let Some(keep) = settings.number(Key::Bounding) {
         drop_from_bounding(keep);
@@ -81,15 +68,11 @@ pub fn apply(settings: &Values, seccomp: &[u8]) {
     }
     if has_capabilities {
         let sets = sets.map(|key| settings.number(key).unwrap_or(0));
-        applied(sys::capset(sets), text!("capset"), 0);
+        sys::capset(sets).applied(text!("capset"), 0);
         raise_ambient(settings.number(Key::Ambient).unwrap_or(0));
     }
     if no_new_privs {
-        applied(
-            sys::set_no_new_privs(),
-            text!("prctl(PR_SET_NO_NEW_PRIVS)"),
-            1,
-        );
+        sys::set_no_new_privs().applied(text!("prctl(PR_SET_NO_NEW_PRIVS)"), 1);
     }
     label(settings);
     if no_new_privs {
@@ -100,7 +83,7 @@ pub fn apply(settings: &Values, seccomp: &[u8]) {
 /// Applies a setting that is one call with one number.
 fn apply_number(settings: &Values, key: Key, call: fn(u64) -> Ret, name: Str) {
     if let Some(number) = settings.number(key) {
-        applied(call(number), name, number);
+        call(number).applied(name, number);
     }
 }
 
@@ -108,7 +91,7 @@ fn apply_number(settings: &Values, key: Key, call: fn(u64) -> Ret, name: Str) {
 fn load_filter(settings: &Values, seccomp: &[u8]) {
     if !seccomp.is_empty() {
         let flags = settings.number(Key::SeccompFlags).unwrap_or(0);
-        applied(sys::seccomp(seccomp, flags), text!("seccomp"), flags);
+        sys::seccomp(seccomp, flags).applied(text!("seccomp"), flags);
     }
 }
 
@@ -122,25 +105,17 @@ fn drop_from_bounding(keep: u64) {
         }
         if has.number() == 1 && keep >> capability & 1 == 0 {
             let dropped = sys::bounding_drop(capability as usize);
-            applied(dropped, text!("prctl(PR_CAPBSET_DROP)"), capability.into());
+            dropped.applied(text!("prctl(PR_CAPBSET_DROP)"), capability.into());
         }
     }
 }
 
 fn raise_ambient(set: u64) {
-    applied(
-        sys::ambient_clear(),
-        text!("prctl(PR_CAP_AMBIENT_CLEAR_ALL)"),
-        0,
-    );
+    sys::ambient_clear().applied(text!("prctl(PR_CAP_AMBIENT_CLEAR_ALL)"), 0);
     for capability in 0..CAPABILITIES {
         if set >> capability & 1 == 1 {
             let raised = sys::ambient_raise(capability as usize);
-            applied(
-                raised,
-                text!("prctl(PR_CAP_AMBIENT_RAISE)"),
-                capability.into(),
-            );
+            raised.applied(text!("prctl(PR_CAP_AMBIENT_RAISE)"), capability.into());
         }
     }
 }
@@ -153,8 +128,8 @@ fn change_directory(settings: &Values, tolerated: Errno) -> bool {
     };
     let mut path = Buf::new();
     path.push(cwd);
-    let path = Arg::Text(path.into_text());
-    let Arg::Text(cwd) = path else { return true };
+    let cwd = path.text();
+    let path = Some(cwd);
     let result = sys::chdir(cwd);
     if result.errno() == tolerated {
         return false;
@@ -178,7 +153,7 @@ fn change_user(settings: &Values) {
             .groups()
             .iter()
             .for_each(|id| ids.push(&id.to_ne_bytes()));
-        applied(sys::setgroups(ids.bytes()), text!("setgroups"), 0);
+        sys::setgroups(ids.bytes()).applied(text!("setgroups"), 0);
     }
     apply_number(settings, Key::Gid, sys::setgid, text!("setresgid"));
     apply_number(settings, Key::Uid, sys::setuid, text!("setresuid"));
@@ -215,12 +190,12 @@ fn label(settings: &Values) {
         opened = sys::openat(None, file, open::WRITE);
     }
     let Some(attribute) = opened.fd() else {
-        opened.or_die(fail::SETTING, text!("open"), Arg::Text(file));
+        opened.or_die(fail::SETTING, text!("open"), Some(file));
         return;
     };
     // An image may have put a file of its own in the way (CVE-2019-16884).
     if !sys::is_on_proc(attribute) {
-        die(fail::SETTING, text!("%: not on procfs"), Arg::Text(file));
+        die(fail::SETTING, text!("%: not on procfs"), Some(file));
     }
-    sys::write(attribute, label.bytes()).or_die(fail::SETTING, text!("write"), Arg::Text(file));
+    sys::write(attribute, label.bytes()).or_die(fail::SETTING, text!("write"), Some(file));
 }

@@ -1,7 +1,7 @@
 //! Executes the user's program, looked up like `execvp` does.
 
 use crate::errno::Errno;
-use crate::fail::{self, Arg, die};
+use crate::fail::{self, die};
 use crate::sys::{self, Buf, Pointers, Ret, Str};
 use hook_tree::{Strings, find};
 
@@ -17,7 +17,7 @@ pub fn execute(mut cmdline: Strings, environ: Strings) -> ! {
     let name = path.bytes();
     if find(name, b'/').is_some() {
         let result = sys::exec(path, argv, envp);
-        result.or_die(fail::PROGRAM, text!("execve"), Arg::Text(path));
+        result.or_die(fail::PROGRAM, text!("execve"), Some(path));
     }
     let result = search(
         name,
@@ -26,10 +26,10 @@ pub fn execute(mut cmdline: Strings, environ: Strings) -> ! {
         envp,
     );
     if result.errno() != Errno::ENOENT {
-        result.or_die(fail::PROGRAM, text!("execve"), Arg::Text(path));
+        result.or_die(fail::PROGRAM, text!("execve"), Some(path));
     }
     let format = text!("execve(%): executable file not found in $PATH");
-    die(fail::PROGRAM, format, Arg::Text(path))
+    die(fail::PROGRAM, format, Some(path))
 }
 
 /// The value of the first variable with this name, as `getenv` finds it.
