@@ -652,7 +652,7 @@ fn three_descriptors_become_stdio() {
         return;
     }
     let container = Container::new(
-        "busybox cat; echo out; echo err >&2; busybox ls /proc/$$/fd >&2; true",
+        "busybox cat; echo out; exec >&2; echo err; busybox ls /proc/$$/fd; true",
         &[],
     );
     let file = |name: &str| container.rootfs(&format!("tmp/{name}"));
