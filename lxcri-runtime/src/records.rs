@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hook_model::{Phase, Record};
+use hook_model::Record;
 use hook_tree::names;
 
 use crate::store::Container;
@@ -19,6 +19,8 @@ use crate::store::Container;
 pub struct Records {
     path: PathBuf,
     copy: Option<PathBuf>,
+    /// The same two, from the first line on.
+    open: RefCell<Vec<(PathBuf, File)>>,
     pieces: RefCell<Vec<u8>>,
 }
 
@@ -28,6 +30,7 @@ impl Records {
         Records {
             path: container.file(names::HOOKS_LOG),
             copy: copy.map(Path::to_owned),
+            open: RefCell::new(Vec::new()),
             pieces: RefCell::new(Vec::new()),
         }
     }
@@ -48,8 +51,20 @@ impl Records {
     }
 
     fn append(&self, line: &[u8]) {
+        let mut whole = line.to_vec();
+        whole.push(b'\n');
+        let mut open_files = self.open.borrow_mut();
         for path in std::iter::once(&self.path).chain(&self.copy) {
-            if let Err(e) = append(path, line) {
+            let at = open_files.iter().position(|(known, _)| known == path);
+            let written = match at.and_then(|at| open_files.get_mut(at)) {
+                Some((_, file)) => file.write_all(&whole),
+                None => open(path).and_then(|mut file| {
+                    file.write_all(&whole)?;
+                    open_files.push((path.clone(), file));
+                    Ok(())
+                }),
+            };
+            if let Err(e) = written {
                 log::warn!("append to {}: {e}", path.display());
             }
         }
@@ -57,13 +72,11 @@ impl Records {
 
     /// Appends to the copy what the launcher itself wrote into hooks.jsonl after the first `known` records.
     pub fn copy_from(&self, known: usize) -> Result<Vec<Record>> {
-        let all = read(&self.path)?;
-        let new: Vec<Record> = all.into_iter().skip(known).collect();
+        let new: Vec<Record> = read(&self.path)?.into_iter().skip(known).collect();
         if let Some(copy) = &self.copy {
-            for record in &new {
-                if let Err(e) = append(copy, record.to_line().trim_end().as_bytes()) {
-                    log::warn!("append to {}: {e}", copy.display());
-                }
+            let lines: String = new.iter().map(Record::to_line).collect();
+            if let Err(e) = open(copy).and_then(|mut file| file.write_all(lines.as_bytes())) {
+                log::warn!("append to {}: {e}", copy.display());
             }
         }
         Ok(new)
@@ -73,27 +86,16 @@ impl Records {
     pub fn count(&self) -> usize {
         fs::read(&self.path).map_or(0, |t| t.iter().filter(|&&b| b == b'\n').count())
     }
-
-    /// The newest record of a phase.
-    pub fn last(&self, phase: Phase) -> Option<Record> {
-        read(&self.path)
-            .ok()?
-            .into_iter()
-            .rfind(|r| r.phase == phase)
-    }
 }
 
-fn append(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new()
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
         // A FIFO without a reader must not hold the container up.
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)?;
-    let mut whole = line.to_vec();
-    whole.push(b'\n');
-    file.write_all(&whole)
+        .open(path)
 }
 
 /// Reads the records of a file. A missing file has none; a line that was cut short by a crash is left out.

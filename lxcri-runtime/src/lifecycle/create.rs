@@ -14,7 +14,7 @@ use hook_tree::names;
 
 use super::birth::{self, Birth};
 use super::{Runtime, destroy, hooks};
-use crate::cgroup::CgroupPlan;
+use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
 use crate::mountpoint;
@@ -118,21 +118,7 @@ impl Attempt<'_> {
             cgroup: Some(plan.record().clone()),
             hooks_log: self.runtime.hooks_log.clone(),
         })?;
-        self.container.write_state(&state)?;
-        self.write_first_files(&state)?;
-        let mut cgroup = plan.create().context("make cgroup")?;
-        self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
-        limits::devices(&self.prepared, &cgroup)?;
-        if let Some(root) = self.prepared.user_namespace_root() {
-            cgroup
-                .delegate(root.into())
-                .context("delegate the cgroup to the user namespace")?;
-        }
-        let listener = Listener::bind(
-            &self.container.file(names::GUEST),
-            names::SYNC,
-            self.prepared.shared,
-        )?;
+        let (mut cgroup, listener) = self.make_ready(plan, &state)?;
         let records = Records::of(self.container, self.runtime.hooks_log.as_deref());
         let mut birth = Birth::begin(
             self.runtime,
@@ -162,6 +148,34 @@ impl Attempt<'_> {
         self.container.write_state(&state)?;
         birth.release_init(terminal, &preserved, &mountpoint)?;
         Ok(Created { init, master })
+    }
+
+    /// Makes everything that LXC must find: the cgroup, and at the same time the first files and the sync socket.
+    fn make_ready(&mut self, plan: CgroupPlan, state: &State) -> Result<(Cgroup, Listener)> {
+        let prepared = &self.prepared;
+        let (cgroup, listener) = std::thread::scope(|scope| {
+            let cgroup = scope.spawn(|| {
+                let cgroup = plan.create().context("make cgroup")?;
+                limits::devices(prepared, &cgroup)?;
+                if let Some(root) = prepared.user_namespace_root() {
+                    cgroup
+                        .delegate(root.into())
+                        .context("delegate the cgroup to the user namespace")?;
+                }
+                anyhow::Ok(cgroup)
+            });
+            let listener = self.write_first_files(state).and_then(|()| {
+                Listener::bind(
+                    &self.container.file(names::GUEST),
+                    names::SYNC,
+                    prepared.shared,
+                )
+            });
+            (cgroup.join(), listener)
+        });
+        let cgroup = cgroup.map_err(|_| anyhow!("a thread ended before its time"))??;
+        self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
+        Ok((cgroup, listener?))
     }
 
     /// The rendezvous: makes the mounts, and at the same time writes down who init is and sets what its namespaces hold.
@@ -223,33 +237,13 @@ impl Attempt<'_> {
         self.write_record(record)
     }
 
-    /// What LXC reads, and the hooks: a container that exists has its poststop hooks.
+    /// The state, what LXC reads, and the poststop hooks: a container that exists has them.
     fn write_first_files(&self, state: &State) -> Result<()> {
-        let Prepared {
-            hooks, lxc_config, ..
-        } = &self.prepared;
         let container = self.container;
-        container.replace(
-            &container.file(names::LXC_CONFIG),
-            lxc_config.as_bytes(),
-            0o600,
-        )?;
-        // Where the container's root runs createContainer hooks, it must be able to read them.
-        let (dir_mode, file_mode) = if self.prepared.shared {
-            (0o755, 0o644)
-        } else {
-            (0o700, 0o600)
-        };
-        let cwd = [(Phase::Poststop, state.bundle.as_path())];
-        let options = tree::Options {
-            dir_mode,
-            file_mode,
-            process_env: None,
-            cwd: &cwd,
-        };
-        let phases = Phase::ALL.map(|p| (p != Phase::StartContainer).then_some(p));
-        let phases: Vec<Phase> = phases.into_iter().flatten().collect();
-        tree::write(&container.file(names::HOOKS), hooks, &phases, &options)?;
+        container.write_state(state)?;
+        let config = self.prepared.lxc_config.as_bytes();
+        container.replace(&container.file(names::LXC_CONFIG), config, 0o600)?;
+        self.write_hooks(&[Phase::Poststop], state)?;
         guest::make(container)
     }
 
@@ -263,8 +257,33 @@ impl Attempt<'_> {
         } = &self.prepared;
         let container = self.container;
         container.replace(&container.file(names::OCI_CONFIG), config_json, 0o600)?;
+        let others = [
+            Phase::Prestart,
+            Phase::CreateRuntime,
+            Phase::CreateContainer,
+            Phase::Poststart,
+        ];
+        self.write_hooks(&others, state)?;
         guest::write(container, init_files, hooks)?;
         guest::write_state(container, state, None)
+    }
+
+    fn write_hooks(&self, phases: &[Phase], state: &State) -> Result<()> {
+        // Where the container's root runs createContainer hooks, it must be able to read them.
+        let (dir_mode, file_mode) = if self.prepared.shared {
+            (0o755, 0o644)
+        } else {
+            (0o700, 0o600)
+        };
+        let cwd = [(Phase::Poststop, state.bundle.as_path())];
+        let options = tree::Options {
+            dir_mode,
+            file_mode,
+            process_env: None,
+            cwd: &cwd,
+        };
+        let dir = self.container.file(names::HOOKS);
+        Ok(tree::write(&dir, &self.prepared.hooks, phases, &options)?)
     }
 
     /// Takes back what was made. Poststop hooks run if the container began to exist.
