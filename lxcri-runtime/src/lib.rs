@@ -23,6 +23,7 @@ pub mod process;
 pub mod process_settings;
 pub mod proxy;
 pub mod records;
+pub mod request;
 pub mod seccomp;
 pub mod settings;
 pub mod spec;

@@ -10,11 +10,10 @@ use hook_model::{HookSet, Phase, check};
 
 use crate::cgroup::{self, Cgroup, CgroupLayout};
 use crate::launcher;
-use crate::lifecycle::Runtime;
-use crate::lifecycle::create::{Request, Terminals};
 use crate::lxc::{config, tools};
 use crate::mounts::{CgroupView, Facts, MountPlan};
 use crate::process_settings::{self, InitFiles};
+use crate::request::{Request, Runtime, Terminals};
 use crate::spec::{self, HostFacts, LoadedSpec, Namespaces};
 use crate::store::Container;
 use crate::sysctl::KernelSettings;

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli;
-use crate::lifecycle::Runtime;
-use crate::lifecycle::create::{Request, Terminals};
+use crate::request::{Request, Runtime, Terminals};
 
 /// The global options, resolved.
 pub fn runtime(global: &cli::Global) -> Result<Runtime> {

@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use anyhow::Result;
 use hook_tree::names;
 
-use super::Runtime;
 use crate::cli::TableFormat;
 use crate::records;
+use crate::request::Runtime;
 use crate::store::Container;
 
 /// Prints the report.

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Runtime;
 use crate::cli::TableFormat;
+use crate::request::Runtime;
 use crate::store::{self, Container};
 
 /// A container in the JSON form, with the names that engines know from runc.

@@ -7,7 +7,7 @@ pub mod state;
 use anyhow::Result;
 
 use crate::cli::{Cli, Command};
-use crate::lifecycle::{self, create, delete, kill, run, start};
+use crate::lifecycle::{create, delete, kill, run, start};
 use crate::settings;
 
 /// Carries out the command. Returns the exit status.
@@ -67,6 +67,3 @@ fn spec(bundle: &std::path::Path) -> Result<()> {
     file.write_all(crate::spec::TEMPLATE.as_bytes())
         .with_context(|| format!("write {}", path.display()))
 }
-
-/// The lifecycle's settings, for the commands.
-pub type Runtime = lifecycle::Runtime;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Runtime;
+use crate::request::Runtime;
 use crate::store::Container;
 
 /// Prints the state as JSON.

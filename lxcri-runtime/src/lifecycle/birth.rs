@@ -9,8 +9,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use hook_tree::sync as kind;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Runtime;
-use super::create::Terminals;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::lxc::tools::{self, Lxc, Monitor};
@@ -20,6 +18,8 @@ use crate::mounts::{Engine, Host, Sources};
 use crate::prepare::Prepared;
 use crate::process::{self, Process};
 use crate::records::Records;
+use crate::request::Runtime;
+use crate::request::Terminals;
 use crate::spec::Namespace;
 use crate::store::Container;
 use crate::sync::{Listener, PATIENCE, Peer};

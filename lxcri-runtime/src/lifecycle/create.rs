@@ -5,7 +5,7 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,7 +13,7 @@ use hook_model::{Phase, State, Status, tree};
 use hook_tree::names;
 
 use super::birth::{self, Birth};
-use super::{Runtime, destroy, hooks};
+use super::{destroy, hooks};
 use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
@@ -21,37 +21,10 @@ use crate::mountpoint;
 use crate::prepare::{self, Prepared};
 use crate::process::Process;
 use crate::records::Records;
+use crate::request::{Request, Runtime};
 use crate::store::{Container, Lock, Record};
 use crate::sync::Listener;
 use crate::{configuration, guest, startup};
-
-/// What is to be created.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Id of the container.
-    pub id: String,
-    /// Absolute path of the bundle.
-    pub bundle: PathBuf,
-    /// File to which init's pid is written.
-    pub pid_file: Option<PathBuf>,
-    /// Who serves the container's terminal.
-    pub terminals: Terminals,
-    /// Whether the container gets a session keyring of its own.
-    pub new_keyring: bool,
-    /// How many descriptors from 3 on the container process gets.
-    pub preserve_fds: u32,
-}
-
-/// Who serves the container's terminal, if it has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Terminals {
-    /// Nobody: a bundle that asks for a terminal is refused.
-    None,
-    /// Who listens on this socket.
-    Socket(PathBuf),
-    /// This program.
-    Own,
-}
 
 /// A created container.
 #[derive(Debug)]

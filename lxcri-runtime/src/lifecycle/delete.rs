@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 use hook_model::Status;
 
-use super::{Runtime, destroy};
+use super::destroy;
+use crate::request::Runtime;
 use crate::store::Container;
 
 /// Removes the container. With `force` it is killed first, and a missing one is no error.

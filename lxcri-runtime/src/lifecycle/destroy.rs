@@ -9,11 +9,12 @@ use hook_exec::{Context, run_hook};
 use hook_model::{Phase, State, Status};
 use nix::sys::signal::Signal;
 
-use super::{Runtime, hooks};
+use super::hooks;
 use crate::cgroup::{self, Cgroup};
 use crate::lxc::tools;
 use crate::mountpoint;
 use crate::records::Records;
+use crate::request::Runtime;
 use crate::store::{Container, Record};
 
 /// How long killed processes may take to end. A process in an uninterruptible sleep cannot be ended sooner.

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, bail};
 use hook_model::Status;
 use nix::sys::signal::Signal;
 
-use super::Runtime;
 use crate::cgroup::Cgroup;
+use crate::request::Runtime;
 use crate::store::Container;
 
 /// Sends `signal` to init, or to every process of the container.

@@ -9,10 +9,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::create::{self, Request, Terminals};
-use super::{Runtime, destroy, start};
+use super::create;
+use super::{destroy, start};
 use crate::process::Process;
 use crate::proxy::Proxy;
+use crate::request::Runtime;
+use crate::request::{Request, Terminals};
 use crate::store::Container;
 
 /// What to do around the container's life.

@@ -10,9 +10,10 @@ use hook_model::{Phase, State, Status};
 use hook_tree::names;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Runtime, destroy, hooks};
+use super::{destroy, hooks};
 use crate::mountpoint;
 use crate::records::Records;
+use crate::request::Runtime;
 use crate::store::{Container, Record};
 
 /// Starts a created container. When a hook fails, the container is destroyed and its poststop hooks run.
