@@ -53,9 +53,3 @@ pub(super) fn attach(root: &Root, slave: BorrowedFd<'_>) -> Result<OwnedFd, Erro
     let tree = sys::clone_fd(slave, false, "pty")?;
     nodes::cover(&dir, name, Path::new(CONSOLE), tree)
 }
-
-/// The same with a terminal that is cloned already, from another mount namespace.
-pub(super) fn attach_tree(root: &Root, tree: OwnedFd) -> Result<OwnedFd, Error> {
-    let (dir, name) = root.make_parent(Path::new(CONSOLE))?;
-    nodes::cover(&dir, name, Path::new(CONSOLE), tree)
-}

@@ -1,7 +1,7 @@
 //! Carries out a plan in the container's mount namespace.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -101,25 +101,6 @@ impl Engine {
                 console::attach(root, pty.slave.as_fd())
                     .map_err(|error| error.during("cannot mount /dev/console"))?;
                 Ok(pty)
-            },
-        )
-    }
-
-    /// After [`make_mounts`](Self::make_mounts): mounts a terminal of the host's devpts, which the caller has opened, on
-    /// /dev/console.
-    ///
-    /// # Errors
-    /// A system call failed.
-    pub fn attach_console(&mut self, slave: BorrowedFd<'_>) -> Result<(), Error> {
-        let tree = sys::clone_fd(slave, false, "pty")?;
-        let work = &mut self.work;
-        in_thread(
-            &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
-            self.identity,
-            || {
-                console::attach_tree(work.root()?, tree)
-                    .map(drop)
-                    .map_err(|error| error.during("cannot mount /dev/console"))
             },
         )
     }

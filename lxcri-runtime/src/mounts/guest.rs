@@ -9,10 +9,9 @@ use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RD
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::Mode;
-use nix::unistd::UnlinkatFlags;
 
 use super::GUEST_DIRECTORY;
-use super::error::{CallError, Error};
+use super::error::Error;
 use super::kernel;
 use super::resolve::Root;
 use super::steps::Attributes;
@@ -56,26 +55,4 @@ pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result
         &placeholder,
         format_args!("{GUEST_DIRECTORY}/{LAUNCHER}"),
     )?)
-}
-
-/// Removes the empty directory that was made for the guest part, by the rootfs's path on the host; one that is
-/// missing, not empty (the image's own) or on a read-only file system is no error.
-///
-/// A container on the same rootfs that has not executed its program yet would lose its guest mount with the directory:
-/// the kernel lets a mount point of another namespace be removed. The caller must know that there is none.
-///
-/// # Errors
-/// The system call that failed.
-pub fn remove_guest_directory(rootfs: &Path) -> Result<(), Error> {
-    let root = Root::open(rootfs)?;
-    match nix::unistd::unlinkat(&root, name(), UnlinkatFlags::RemoveDir) {
-        Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::ENOTDIR | Errno::EROFS) => Ok(()),
-        Err(errno) => {
-            let call = format!(
-                "unlinkat({}{GUEST_DIRECTORY}, AT_REMOVEDIR)",
-                rootfs.display()
-            );
-            Err(CallError::new(call, errno).into())
-        }
-    }
 }

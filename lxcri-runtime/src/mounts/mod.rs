@@ -7,7 +7,7 @@
 //! 2. [`Sources::open`]: on the host, opens what is bind-mounted, before anything else can move it.
 //! 3. [`Engine::make_mounts`]: at the rendezvous; new superblocks come from a [`SuperblockMaker`] that works inside the
 //!    container's namespaces.
-//! 4. [`Engine::open_pty`] or [`Engine::attach_console`], only with a terminal.
+//! 4. [`Engine::open_pty`], only with a terminal.
 //! 5. [`Engine::finish`]: when LXC has pivoted and init has reported; puts propagation right and seals what must be
 //!    read-only, after the createRuntime and createContainer hooks, which may still write (as with runc).
 
@@ -42,7 +42,6 @@ pub use console::Pty;
 pub use engine::Engine;
 pub use error::{CallError, Error, MakeError};
 pub use facts::{Facts, IdMap, IdMaps};
-pub use guest::remove_guest_directory;
 pub use options::known_options;
 pub use plan::MountPlan;
 pub(crate) use sources::open_proc;

@@ -298,11 +298,11 @@ fn guest_directory() {
     container.ask(&["umount", "/.lxcri"]).unwrap();
     assert_eq!(container.get("list", "/.lxcri"), "");
     let rootfs = container.bundle.path("rootfs");
-    lxcri_runtime::mounts::remove_guest_directory(&rootfs).unwrap();
+    lxcri_runtime::mountpoint::release(&rootfs).unwrap();
     assert!(!rootfs.join(".lxcri").exists());
-    lxcri_runtime::mounts::remove_guest_directory(&rootfs).unwrap();
+    lxcri_runtime::mountpoint::release(&rootfs).unwrap();
     // Not ours to remove.
     container.bundle.write("rootfs/.lxcri/keep", "x");
-    lxcri_runtime::mounts::remove_guest_directory(&rootfs).unwrap();
+    lxcri_runtime::mountpoint::release(&rootfs).unwrap();
     assert!(rootfs.join(".lxcri/keep").exists());
 }

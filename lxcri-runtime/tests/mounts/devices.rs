@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -22,7 +21,6 @@ pub const CASES: &[Case] = &[
         foreign_dev_is_not_touched,
     ),
     ("devices::pty_of_the_container", pty_of_the_container),
-    ("devices::pty_of_the_host", pty_of_the_host),
     ("devices::pty_needs_a_devpts", pty_needs_a_devpts),
 ];
 
@@ -131,23 +129,6 @@ fn pty_of_the_container() {
     fs::File::from(pty.master).read_exact(&mut text).unwrap();
     assert_eq!(&text, b"hello");
     drop(pty.slave);
-}
-
-fn pty_of_the_host() {
-    let mut container = Container::start(Bundle::new(), "");
-    let mut engine = container
-        .make(&format!(r#"{{"ociVersion":"1.0.2","mounts":[{DEV}]}}"#))
-        .unwrap();
-    let pty = nix::pty::openpty(None, None).unwrap();
-    engine.attach_console(pty.slave.as_fd()).unwrap();
-    container.pivot();
-    engine.finish().unwrap();
-    container.ask(&["write", "/dev/console", "hello"]).unwrap();
-    let mut master = fs::File::from(pty.master);
-    let mut text = [0; 5];
-    master.read_exact(&mut text).unwrap();
-    assert_eq!(&text, b"hello");
-    master.flush().unwrap();
 }
 
 fn pty_needs_a_devpts() {

@@ -290,7 +290,7 @@ fn guest_directory_as_a_symlink() {
         "{error}"
     );
     assert_untouched(&container.bundle);
-    lxcri_runtime::mounts::remove_guest_directory(&container.bundle.path("rootfs")).unwrap();
+    lxcri_runtime::mountpoint::release(&container.bundle.path("rootfs")).unwrap();
     assert_untouched(&container.bundle);
 }
 
