@@ -1,7 +1,7 @@
 //! Device nodes, links in /dev, terminals.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
