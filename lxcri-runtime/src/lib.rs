@@ -1,6 +1,7 @@
 //! lxcri: an OCI runtime on LXC.
 #![deny(unsafe_code)]
 
+pub mod access;
 pub mod cgroup;
 pub mod cli;
 pub mod commands;

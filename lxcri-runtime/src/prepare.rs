@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use hook_model::{HookSet, Phase, check};
 
+use crate::access::Access;
 use crate::cgroup::{self, Cgroup, CgroupLayout};
 use crate::launcher;
 use crate::lxc::{config, tools};
@@ -28,8 +29,8 @@ pub struct Prepared {
     pub launcher: PathBuf,
     /// Where the namespaces come from.
     pub namespaces: Namespaces,
-    /// Whether processes of a user namespace must be able to reach the container's directory.
-    pub shared: bool,
+    /// Who else may look into the container's directory.
+    pub access: Access,
     /// The hooks of all phases.
     pub hooks: HookSet,
     /// The mounts.
@@ -140,7 +141,9 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
         bundle: request.bundle.clone(),
         rootfs,
         launcher,
-        shared: namespaces.user.is_private(),
+        access: Access {
+            group: facts.user_ns.as_ref().and_then(|maps| maps.host_gid(0)),
+        },
         hooks: loaded.hooks.clone(),
         mounts,
         cgroup_view,

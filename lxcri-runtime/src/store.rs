@@ -12,6 +12,7 @@ use hook_tree::names;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::cgroup::CgroupRecord;
 use crate::process::Process;
 
@@ -87,12 +88,10 @@ impl Container {
 
     /// Makes the directory and takes the lock.
     ///
-    /// `shared` lets processes of a user namespace traverse the directory, which they must to reach the sync socket;
-    /// they can still list or read nothing.
-    pub fn make(&self, root: &Path, shared: bool) -> Result<Lock> {
-        make_root(root, shared)?;
-        let mode = if shared { 0o711 } else { 0o700 };
-        match DirBuilder::new().mode(mode).create(&self.dir) {
+    /// The root of the container's user namespace may pass through it, which it must to reach the sync socket.
+    pub fn make(&self, root: &Path, access: Access) -> Result<Lock> {
+        make_root(root, access)?;
+        match DirBuilder::new().mode(0o700).create(&self.dir) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 bail!("container {} already exists", self.id)
@@ -101,9 +100,7 @@ impl Container {
                 return Err(anyhow!(e)).with_context(|| format!("make {}", self.dir.display()));
             }
         }
-        // The caller's umask must not take the bits away again.
-        fs::set_permissions(&self.dir, fs::Permissions::from_mode(mode))
-            .with_context(|| format!("set mode of {}", self.dir.display()))?;
+        access.passage(&self.dir)?;
         self.first_lock()
     }
 
@@ -338,10 +335,10 @@ fn executes_another(process: Process, file: (u64, u64)) -> bool {
         .is_ok_and(|m| process.is_alive() && (m.dev(), m.ino()) != file)
 }
 
-fn make_root(root: &Path, shared: bool) -> Result<()> {
+fn make_root(root: &Path, access: Access) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
     made.with_context(|| format!("make {}", root.display()))?;
-    if shared {
+    if access.group.is_some() {
         let mode = fs::metadata(root)
             .with_context(|| format!("stat {}", root.display()))?
             .permissions()
@@ -416,9 +413,13 @@ mod tests {
     #[test]
     fn an_id_is_given_once() {
         let (dir, container) = container();
-        let lock = container.make(dir.path(), false).unwrap();
+        let lock = container.make(dir.path(), Access::default()).unwrap();
         assert_eq!(
-            container.make(dir.path(), false).err().unwrap().to_string(),
+            container
+                .make(dir.path(), Access::default())
+                .err()
+                .unwrap()
+                .to_string(),
             "container c1 already exists"
         );
         assert_eq!(
@@ -432,7 +433,7 @@ mod tests {
     #[test]
     fn a_held_lock_is_an_error_that_names_the_holder() {
         let (dir, container) = container();
-        let lock = container.make(dir.path(), false).unwrap();
+        let lock = container.make(dir.path(), Access::default()).unwrap();
         let error = container
             .lock_within(Duration::from_millis(30), false)
             .err()
@@ -454,7 +455,7 @@ mod tests {
     #[test]
     fn the_state_is_what_is_true_and_not_what_was_written() {
         let (dir, container) = container();
-        let lock = container.make(dir.path(), false).unwrap();
+        let lock = container.make(dir.path(), Access::default()).unwrap();
         let me = Process::of(std::process::id() as i32).unwrap();
         assert_eq!(
             container.state().unwrap().0.status,

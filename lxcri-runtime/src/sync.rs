@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use nix::sys::socket::{
     UnixAddr, accept4, bind, getsockopt, listen, recvmsg, sendmsg, socket, sockopt,
 };
 
+use crate::access::Access;
 use crate::process;
 
 /// How long the launcher may take for anything that is not a hook.
@@ -42,8 +42,8 @@ pub struct Packet {
 }
 
 impl Listener {
-    /// Binds `name` in a directory. `shared` lets processes of a user namespace connect.
-    pub fn bind(dir: &Path, name: &str, shared: bool) -> Result<Listener> {
+    /// Binds `name` in a directory.
+    pub fn bind(dir: &Path, name: &str, access: Access) -> Result<Listener> {
         let path = dir.join(name);
         let context = || format!("bind sync socket {}", path.display());
         let socket = socket(
@@ -61,8 +61,7 @@ impl Listener {
             &UnixAddr::new(short.as_str()).with_context(context)?,
         )
         .with_context(context)?;
-        let mode = if shared { 0o666 } else { 0o600 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).with_context(context)?;
+        access.tree(&path)?;
         listen(&socket, Backlog::new(4).context("backlog")?).with_context(context)?;
         Ok(Listener(socket))
     }

@@ -87,20 +87,11 @@ impl<'a> Birth<'a> {
 
     /// Waits for the launcher in the mount hook and returns init, which is its parent.
     pub fn mount_hook(&mut self) -> Result<Process> {
-        let peer = self.accept()?;
+        let monitor = self.lxc.pid;
+        let peer = self.accept(|pid| has_ancestor(pid, monitor))?;
         let init = process::stat(peer.pid)
             .map(|s| s.parent)
             .context("the launcher ended before its time")?;
-        // Where a user namespace needs it, others may connect to the socket; only LXC's own child is believed.
-        let monitor = self.lxc.pid;
-        let ancestors =
-            std::iter::successors(process::stat(init), |s| process::stat(s.parent)).take(4);
-        if !ancestors.map(|s| s.parent).any(|pid| pid == monitor) {
-            bail!(
-                "process {} at the sync socket does not belong to the container",
-                peer.pid
-            );
-        }
         peer.expect(kind::MOUNT_READY, Instant::now() + PATIENCE)?;
         self.mount_hook = Some(peer);
         Process::of(init).context("init ended before its time")
@@ -170,10 +161,7 @@ impl<'a> Birth<'a> {
 
     /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
     pub fn init_reported(&mut self, init: Process) -> Result<()> {
-        let peer = self.accept()?;
-        if peer.pid != init.pid {
-            bail!("process {} at the sync socket is not init", peer.pid);
-        }
+        let peer = self.accept(|pid| pid == init.pid)?;
         peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
         self.init = Some(peer);
         // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
@@ -203,7 +191,9 @@ impl<'a> Birth<'a> {
     }
 
     /// Accepts a launcher, as long as LXC makes progress.
-    fn accept(&mut self) -> Result<Peer> {
+    ///
+    /// In a container with a user namespace its root may connect to the socket, too: only who must come is believed.
+    fn accept(&mut self, expected: impl Fn(i32) -> bool) -> Result<Peer> {
         let pid = self.lxc.pid;
         let end = Instant::now() + PATIENCE;
         let mut zombies = 0;
@@ -219,7 +209,12 @@ impl<'a> Birth<'a> {
                 Ok(_) => {}
             }
             if fds[0].any().unwrap_or(false) {
-                return self.listener.accept();
+                let peer = self.listener.accept()?;
+                if expected(peer.pid) {
+                    return Ok(peer);
+                }
+                log::warn!("process {} does not belong at the sync socket", peer.pid);
+                continue;
             }
             // LXC may wait for ever for a child that has failed in its set-up, so its end alone is not enough.
             zombies = if has_only_zombies(pid) {
@@ -239,6 +234,14 @@ impl<'a> Birth<'a> {
             }
         }
     }
+}
+
+/// Whether a process descends from another one. The shell of the hook lies in between, and where namespaces are joined a
+/// process of LXC's.
+fn has_ancestor(pid: i32, ancestor: i32) -> bool {
+    std::iter::successors(process::stat(pid), |s| process::stat(s.parent))
+        .take(6)
+        .any(|s| s.parent == ancestor)
 }
 
 /// Whether a process has children and all of them have ended without being waited for.

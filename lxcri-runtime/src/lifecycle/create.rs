@@ -49,7 +49,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
     };
     let prepared = prepare::prepare(runtime, &request)?;
     let preserved = startup::claim(request.preserve_fds)?;
-    let lock = container.make(&runtime.root, prepared.shared)?;
+    let lock = container.make(&runtime.root, prepared.access)?;
     let mut attempt = Attempt {
         runtime,
         container: &container,
@@ -111,7 +111,12 @@ impl Attempt<'_> {
         hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
         birth.create_container_hooks(&self.prepared.rootfs, &records)?;
         state.status = Status::Created;
-        guest::write_state(self.container, &state, init.inner_pid())?;
+        guest::write_state(
+            self.container,
+            &state,
+            init.inner_pid(),
+            self.prepared.access,
+        )?;
         birth.init_reported(init)?;
         limits::apply(init, &self.prepared, &cgroup)?;
         let master = birth::hand_over(terminal.as_ref(), &self.request.terminals)?;
@@ -141,7 +146,7 @@ impl Attempt<'_> {
                 Listener::bind(
                     &self.container.file(names::GUEST),
                     names::SYNC,
-                    prepared.shared,
+                    prepared.access,
                 )
             });
             (cgroup.join(), listener)
@@ -165,7 +170,7 @@ impl Attempt<'_> {
             let others = scope.spawn(|| {
                 container.write_record(record)?;
                 container.write_state(state)?;
-                guest::write_state(container, state, init.inner_pid())?;
+                guest::write_state(container, state, init.inner_pid(), prepared.access)?;
                 limits::namespaced(init, prepared)
             });
             let terminal = birth.make_mounts(init, prepared);
@@ -217,7 +222,7 @@ impl Attempt<'_> {
         let config = self.prepared.lxc_config.as_bytes();
         container.replace(&container.file(names::LXC_CONFIG), config, 0o600)?;
         self.write_hooks(&[Phase::Poststop], state)?;
-        guest::make(container)
+        guest::make(container, self.prepared.access)
     }
 
     /// What is read after the rendezvous, or by people.
@@ -238,25 +243,25 @@ impl Attempt<'_> {
         ];
         self.write_hooks(&others, state)?;
         guest::write(container, init_files, hooks)?;
-        guest::write_state(container, state, None)
+        guest::write_state(container, state, None, self.prepared.access)?;
+        self.prepared.access.tree(&container.file(names::GUEST))
     }
 
     fn write_hooks(&self, phases: &[Phase], state: &State) -> Result<()> {
-        // Where the container's root runs createContainer hooks, it must be able to read them.
-        let (dir_mode, file_mode) = if self.prepared.shared {
-            (0o755, 0o644)
-        } else {
-            (0o700, 0o600)
-        };
         let cwd = [(Phase::Poststop, state.bundle.as_path())];
         let options = tree::Options {
-            dir_mode,
-            file_mode,
-            process_env: None,
             cwd: &cwd,
+            ..Default::default()
         };
         let dir = self.container.file(names::HOOKS);
-        Ok(tree::write(&dir, &self.prepared.hooks, phases, &options)?)
+        tree::write(&dir, &self.prepared.hooks, phases, &options)?;
+        // The launcher runs the createContainer hooks with the rights of the container's root.
+        let inside = dir.join(Phase::CreateContainer.dir_name());
+        if phases.contains(&Phase::CreateContainer) && inside.is_dir() {
+            self.prepared.access.passage(&dir)?;
+            self.prepared.access.tree(&inside)?;
+        }
+        Ok(())
     }
 
     /// Takes back what was made. Poststop hooks run if the container began to exist.
