@@ -47,11 +47,12 @@ fn limits_are_written() {
             ("pids.max", "33"),
             ("pids.max", "33"),
         ),
+        // The upper end of both scales: the curve between the ends has changed with the versions of the runtimes.
         limit(
-            json!({"cpu": {"shares": 512}}),
+            json!({"cpu": {"shares": 262_144}}),
             "cpu",
-            ("cpu.shares", "512"),
-            ("cpu.weight", "20"),
+            ("cpu.shares", "262144"),
+            ("cpu.weight", "10000"),
         ),
         limit(
             json!({"cpu": {"quota": 50_000, "period": 100_000}}),
