@@ -10,7 +10,7 @@ LAUNCHER = $(RELEASE)/lxcri-hook
 INSTALL = install
 
 .DEFAULT_GOAL := build
-.PHONY: build install uninstall demo test test-matrix bench lint help clean deps
+.PHONY: build install uninstall demo test test-v2 test-matrix bench lint help clean deps
 
 build: ## build the release binaries (the default)
 	$(CARGO) build --workspace --exclude lxcri-tests --release
@@ -51,6 +51,11 @@ test: ## run every test, the privileged ones as far as the machine allows (as ro
 	scripts/deps.sh build test
 	$(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) scripts/test.sh
+
+test-v2: ## run the main tests on a real cgroup v2 kernel, by user-mode-linux (as root)
+	scripts/deps.sh build test v2
+	$(MAKE) build
+	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) scripts/test-v2.sh
 
 test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (as root)
 	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build

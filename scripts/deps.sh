@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages (12 or 13) that lxcri is built and tested with: `deps.sh [build] [test] [demo] [bench]`.
+# Installs the Debian packages (12 or 13) that lxcri is built and tested with: `deps.sh [build] [test] [v2] [demo] [bench]`.
 # Only missing packages are fetched; with nothing missing, neither root nor a network is needed.
 set -eu
 
@@ -9,8 +9,9 @@ packages() {
         build) echo build-essential pkg-config libseccomp-dev ;;
         demo) echo lxc busybox-static ;;
         test) echo lxc busybox-static runc crun podman conmon containerd ;;
+        v2) echo user-mode-linux jq ;;
         bench) echo lxc busybox-static runc crun ;;
-        *) echo "deps.sh: no group $group: build, test, demo or bench" >&2 && exit 2 ;;
+        *) echo "deps.sh: no group $group: build, test, v2, demo or bench" >&2 && exit 2 ;;
         esac
     done
 }
