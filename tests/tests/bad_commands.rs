@@ -307,3 +307,30 @@ fn a_runtime_directory_with_odd_characters_and_a_bundle_too() {
         6
     );
 }
+
+/// lxc-destroy asks an abstract socket whether the container has a monitor, and anybody may have taken the name.
+#[test]
+fn a_stranger_at_the_socket_of_lxc_delays_delete_only() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let poststop = lxcri_tests::phase::PHASES
+        .iter()
+        .find(|p| p.name == "poststop")
+        .expect("poststop");
+    let path = bundle.probe_as("hook", |orders| orders);
+    bundle.hook(poststop, serde_json::json!({"path": path, "timeout": 1}));
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    let name = format!("{}/{}/command", scratch.join("run").display(), container.id);
+    let address = SocketAddr::from_abstract_name(name).expect("an address");
+    let _stranger = UnixListener::bind_addr(&address).expect("a listener");
+    container.delete_force().success();
+    drop(container);
+    assert!(
+        bundle.records().started("host:hook").is_some(),
+        "the poststop hook has run all the same"
+    );
+}

@@ -111,7 +111,9 @@ fn poststop(
         return Ok(());
     }
     let known = records.count();
-    if let Err(e) = tools::destroy(container, &runtime.root) {
+    // The sum of all timeouts, if every hook has one.
+    let time = wanted.iter().map(|hook| hook.deadline()).sum();
+    if let Err(e) = tools::destroy(container, &runtime.root, time) {
         log::warn!("{}", crate::errors::one_line(&e));
     }
     let ran = records.copy_from(known)?;

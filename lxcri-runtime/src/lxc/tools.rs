@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -14,6 +15,7 @@ use nix::unistd::Pid;
 
 use super::sys;
 
+use crate::process;
 use crate::store::Container;
 
 /// Where distributions put programs; the caller's PATH is not asked.
@@ -27,6 +29,8 @@ const DIRECTORIES: [&str; 6] = [
 ];
 /// Where LXC keeps its lock files when it runs as root.
 const LOCKS: &str = "/run/lxc/lock";
+/// How long lxc-destroy may take, hooks aside.
+const OWN_TIME: Duration = Duration::from_secs(10);
 /// Name of LXC's log in a container's directory.
 const LOG: &str = "lxc.log";
 /// Name of the empty directory that hides the cgroup file systems from LXC.
@@ -152,7 +156,11 @@ impl Drop for Monitor {
 }
 
 /// Runs `lxc-destroy`, which runs `lxc.hook.destroy`. The error is for a warning: whoever calls this checks what was done.
-pub fn destroy(container: &Container, root: &Path) -> Result<()> {
+///
+/// `hooks` is how long the hooks may take altogether, `None` if one of them may take as long as it likes. lxc-destroy first
+/// asks a socket whether the container has a monitor; its name is abstract (unix(7)), so any process of the host's network
+/// namespace could have taken it, and would never answer.
+pub fn destroy(container: &Container, root: &Path, hooks: Option<Duration>) -> Result<()> {
     let Some(program) = find("lxc-destroy") else {
         bail!("lxc-destroy not found: install the package lxc")
     };
@@ -163,9 +171,18 @@ pub fn destroy(container: &Container, root: &Path) -> Result<()> {
         .args(["-l", "ERROR"]);
     // In the caller's own mount namespace: a poststop hook belongs into the runtime namespace (config.md, Hooks), and
     // destroying a container without a monitor touches no cgroup.
-    let status = command
-        .status()
+    let mut child = command
+        .spawn()
         .with_context(|| format!("execute {}", program.display()))?;
+    if let Some(end) = hooks.and_then(|h| Instant::now().checked_add(h)?.checked_add(OWN_TIME)) {
+        let pid = i32::try_from(child.id()).context("pid of lxc-destroy")?;
+        let pidfd = crate::sys::pidfd_open(pid).context("pidfd_open(lxc-destroy)")?;
+        if !process::wait_readable(pidfd.as_fd(), end).context("wait for lxc-destroy")? {
+            // It is reaped below.
+            let _ = child.kill();
+        }
+    }
+    let status = child.wait().context("wait for lxc-destroy")?;
     if !status.success() {
         bail!("lxc-destroy: {status}: {}", messages(container));
     }
