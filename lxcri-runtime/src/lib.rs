@@ -23,6 +23,7 @@ pub mod prepare;
 pub mod process;
 pub mod process_settings;
 pub mod proxy;
+pub mod record;
 pub mod records;
 pub mod request;
 pub mod seccomp;

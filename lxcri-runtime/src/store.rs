@@ -10,37 +10,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use hook_model::{State, Status};
 use hook_tree::names;
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
-use crate::cgroup::CgroupRecord;
 use crate::process::Process;
+use crate::record::Record;
 
 /// How long a command waits for another one that works on the same container.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Name of the lock file in a container's directory.
 const LOCK: &str = "lock";
-
-/// What the runtime itself must remember about a container: `record.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record {
-    /// When it was created, RFC 3339.
-    pub created: String,
-    /// Absolute path of the root file system.
-    pub rootfs: PathBuf,
-    /// Whether /.lxcri was made in the root file system for this container.
-    pub mount_point_made: bool,
-    /// Whether init is the first process of a pid namespace of its own, whose end ends all others.
-    pub own_pid_namespace: bool,
-    /// Device and inode of the launcher. As long as init executes it, the user's program has not been executed.
-    pub launcher: (u64, u64),
-    /// The container's init, once it is known.
-    pub init: Option<Process>,
-    /// The cgroup, made or about to be made.
-    pub cgroup: Option<CgroupRecord>,
-    /// The file that gets a copy of each hook's record.
-    pub hooks_log: Option<PathBuf>,
-}
 
 /// A container's directory.
 #[derive(Clone, Debug)]

@@ -153,3 +153,18 @@ fn a_hook_that_prints_a_hundred_megabytes() {
     );
     judge.nothing_left("run", &scratch);
 }
+
+/// Only what a command wrote is taken back when it fails.
+#[test]
+fn a_failed_create_leaves_the_pid_file_of_somebody_else() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.hook(&PHASES[1], json!({"path": "/bin/false"}));
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let path = scratch.join(format!("{}.pid", container.id));
+    fs::write(&path, "mine").expect("a file");
+    let outcome = container.create();
+    assert!(!outcome.ok(), "{}", outcome.brief());
+    assert_eq!(fs::read_to_string(&path).expect("the file"), "mine");
+}

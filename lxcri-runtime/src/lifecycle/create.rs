@@ -20,9 +20,10 @@ use crate::limits;
 use crate::mountpoint;
 use crate::prepare::{self, Prepared};
 use crate::process::Process;
+use crate::record::Record;
 use crate::records::Records;
 use crate::request::{Request, Runtime};
-use crate::store::{Container, Lock, Record};
+use crate::store::{Container, Lock};
 use crate::sync::Listener;
 use crate::{configuration, guest, startup};
 
@@ -56,6 +57,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         request: &request,
         prepared,
         record: None,
+        pid_written: false,
     };
     match attempt.carry_out(preserved) {
         Ok(created) => Ok(created),
@@ -72,6 +74,8 @@ struct Attempt<'a> {
     request: &'a Request,
     prepared: Prepared,
     record: Option<Record>,
+    /// Whether the pid file holds this container's pid, and not something of the caller's.
+    pid_written: bool,
 }
 
 impl Attempt<'_> {
@@ -122,6 +126,7 @@ impl Attempt<'_> {
         let master = birth::hand_over(terminal.as_ref(), &self.request.terminals)?;
         if let Some(path) = &self.request.pid_file {
             write_pid_file(path, init.pid)?;
+            self.pid_written = true;
         }
         self.container.write_state(&state)?;
         birth.release_init(terminal, &preserved, &mountpoint)?;
@@ -271,7 +276,7 @@ impl Attempt<'_> {
             log::warn!("{}", crate::errors::one_line(&error));
         }
         drop(lock);
-        if let Some(path) = &self.request.pid_file {
+        if let Some(path) = self.request.pid_file.as_ref().filter(|_| self.pid_written) {
             let _ = std::fs::remove_file(path);
         }
     }

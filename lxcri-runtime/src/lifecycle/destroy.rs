@@ -13,9 +13,10 @@ use super::hooks;
 use crate::cgroup::{self, Cgroup};
 use crate::lxc::tools;
 use crate::mountpoint;
+use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
-use crate::store::{Container, Record};
+use crate::store::Container;
 
 /// How long killed processes may take to end. A process in an uninterruptible sleep cannot be ended sooner.
 const END: Duration = Duration::from_secs(10);
@@ -33,7 +34,9 @@ pub fn destroy(
     let mut errors = Vec::new();
     let mut keep = |result: anyhow::Result<()>| errors.extend(result.err());
     if let Some(record) = &record {
-        keep(end_processes(record));
+        for error in end_processes(record) {
+            keep(Err(error));
+        }
         match mountpoint::release(&record.rootfs) {
             Ok(true) => {}
             Ok(false) => log::debug!("another container uses {}/.lxcri", record.rootfs.display()),
@@ -71,30 +74,32 @@ pub fn destroy(
     errors
 }
 
-fn end_processes(record: &Record) -> anyhow::Result<()> {
-    let cgroup = record.cgroup.clone().map(Cgroup::from_record);
-    if let Some(init) = record.init {
-        init.signal(libc::SIGKILL)
-            .with_context(|| format!("pidfd_send_signal({}, SIGKILL)", init.pid))?;
-    }
-    if let Some(cgroup) = &cgroup {
-        // What joined the container, or lives in a shared pid namespace, or was left by a command that was killed.
-        cgroup
-            .signal_all(Signal::SIGKILL)
-            .context("kill the processes of the cgroup")?;
-    }
+/// Goes on after an error: what one way cannot end, another may.
+fn end_processes(record: &Record) -> Vec<Error> {
+    let mut errors = Vec::new();
     if let Some(init) = record.init
-        && !init
-            .wait_gone(END)
-            .with_context(|| format!("wait for process {}", init.pid))?
+        && let Err(e) = init.signal(libc::SIGKILL)
     {
-        return Err(anyhow!(
-            "process {} does not end {} s after SIGKILL",
-            init.pid,
-            END.as_secs()
-        ));
+        errors.push(anyhow!(e).context(format!("pidfd_send_signal({}, SIGKILL)", init.pid)));
     }
-    Ok(())
+    // What joined the container, or lives in a shared pid namespace, or was left by a command that was killed.
+    if let Some(cgroup) = record.cgroup.clone().map(Cgroup::from_record)
+        && let Err(e) = cgroup.signal_all(Signal::SIGKILL)
+    {
+        errors.push(anyhow!(e).context("kill the processes of the cgroup"));
+    }
+    if let Some(init) = record.init {
+        match init.wait_gone(END) {
+            Ok(true) => {}
+            Ok(false) => errors.push(anyhow!(
+                "process {} does not end {} s after SIGKILL",
+                init.pid,
+                END.as_secs()
+            )),
+            Err(e) => errors.push(anyhow!(e).context(format!("wait for process {}", init.pid))),
+        }
+    }
+    errors
 }
 
 /// Runs the poststop hooks through `lxc.hook.destroy`. Those that left no record are run from here: no hook is lost

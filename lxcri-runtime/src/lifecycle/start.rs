@@ -12,9 +12,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{destroy, hooks};
 use crate::mountpoint;
+use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
-use crate::store::{Container, Record};
+use crate::store::Container;
 
 /// Starts a created container. When a hook fails, the container is destroyed and its poststop hooks run.
 pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
