@@ -131,3 +131,22 @@ fn create_leaves_the_callers_output_to_the_process() {
     assert!(container.wait_for("stopped"));
     assert_eq!(create.output_now(), ["to-stdout\n", "to-stderr\n"]);
 }
+
+#[test]
+fn a_console_socket_is_refused_in_the_foreground() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.config["process"]["terminal"] = true.into();
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let outcome = container
+        .running()
+        .args(["--console-socket", "/nonexistent/socket"])
+        .run();
+    assert!(
+        !outcome.ok() && outcome.stderr.contains("--detach"),
+        "{}",
+        outcome.brief()
+    );
+    assert!(!scratch.join("run").join(&container.id).exists());
+}

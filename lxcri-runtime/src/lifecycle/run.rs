@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -31,6 +31,12 @@ pub struct Options {
 /// Until the container has been created signals act on this program as usual; then they are forwarded.
 pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<i32> {
     if !options.detach {
+        if let Terminals::Socket(path) = &request.terminals {
+            bail!(
+                "--console-socket {}: only with --detach, because this command serves the terminal itself",
+                path.display()
+            );
+        }
         // Init loses its parent when LXC's monitor is ended, and must become a child of this process.
         nix::sys::prctl::set_child_subreaper(true).context("prctl(PR_SET_CHILD_SUBREAPER)")?;
         request.terminals = Terminals::Own;
