@@ -139,8 +139,9 @@ pub struct Create {
     /// Keep the session keyring of the caller
     #[arg(long)]
     pub no_new_keyring: bool,
-    /// Pass this many descriptors from 3 on to the container process
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Pass this many descriptors from 3 on to the container process, 249 at most
+    // One message carries 253 (SCM_MAX_FD of the kernel); stdio and the lock of the mount point go with it.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=249))]
     pub preserve_fds: u32,
     /// Id of the container
     pub id: String,
