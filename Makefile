@@ -5,6 +5,9 @@ DESTDIR =
 CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
+# Installed to bin; those of COMPLETED print completions with `completions SHELL`.
+PROGRAMS = lxcri
+COMPLETED = lxcri
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
 INSTALL = install
@@ -16,28 +19,30 @@ build: ## build the release binaries (the default)
 	$(CARGO) build --workspace --exclude lxcri-tests --release
 
 # Built only if missing, so that root can install without a toolchain.
-$(BIN) $(LAUNCHER):
+BUILT = $(addprefix $(RELEASE)/,$(PROGRAMS)) $(LAUNCHER)
+$(BUILT):
 	$(CARGO) build --workspace --exclude lxcri-tests --release
 
-install: $(BIN) $(LAUNCHER) ## install to $(DESTDIR)$(PREFIX)
-	$(INSTALL) -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/lxcri
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: $(BUILT) ## install to $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man8
+	$(INSTALL) -m 0755 $(addprefix $(RELEASE)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
 	$(INSTALL) -D -m 0755 $(LAUNCHER) $(DESTDIR)$(PREFIX)/libexec/lxcri/lxcri-hook
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man8
-	$(INSTALL) -m 0644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lxcri
-	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lxcri
-	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lxcri.fish
+	$(INSTALL) -m 0644 docs/man/*.8 $(SHARE)/man/man8/
+	$(INSTALL) -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	set -e; for program in $(COMPLETED); do \
+		$(RELEASE)/$$program completions bash > $(SHARE)/bash-completion/completions/$$program; \
+		$(RELEASE)/$$program completions zsh > $(SHARE)/zsh/site-functions/_$$program; \
+		$(RELEASE)/$$program completions fish > $(SHARE)/fish/vendor_completions.d/$$program.fish; \
+	done
 
 uninstall: ## remove what install has put in place
-	rm -f $(DESTDIR)$(PREFIX)/bin/lxcri
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/lxcri
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
-	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lxcri
-	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lxcri
-	rm -f $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lxcri.fish
+	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(wildcard docs/man/*.8)))
+	rm -f $(addprefix $(SHARE)/bash-completion/completions/,$(COMPLETED))
+	rm -f $(addprefix $(SHARE)/zsh/site-functions/_,$(COMPLETED))
+	rm -f $(addsuffix .fish,$(addprefix $(SHARE)/fish/vendor_completions.d/,$(COMPLETED)))
 
 deps: ## install the Debian packages that building and testing need, if any is missing (as root)
 	scripts/deps.sh build test
