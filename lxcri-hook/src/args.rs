@@ -16,7 +16,7 @@ pub struct Command {
 }
 
 /// The phases that the launcher runs. The others belong to the runtime.
-const PHASES: [Phase; 3] = [
+static PHASES: [Phase; 3] = [
     Phase::CreateContainer,
     Phase::StartContainer,
     Phase::Poststop,
@@ -24,6 +24,7 @@ const PHASES: [Phase; 3] = [
 
 impl Command {
     /// Takes the arguments apart.
+    #[inline(never)]
     pub fn from_start(start: &Start) -> Command {
         let mut command = Command {
             phase: None,
@@ -37,7 +38,8 @@ impl Command {
         let (second, third) = (start.arg(2), start.arg(3));
         command.dir.push_text(second.unwrap_or(text!("/.lxcri")));
         command.phase = PHASES
-            .into_iter()
+            .iter()
+            .copied()
             .find(|phase| first.is(phase.dir_name().as_bytes()));
         command.sync = third.is_some_and(|third| third.is(b"sync"));
         let right = match command.phase {
@@ -61,13 +63,18 @@ impl Command {
     }
 
     /// With `lxc.hook.version = 1`, liblxc says in the environment which hook this is (lxc.container.conf(5)).
+    #[inline(never)]
     fn take_environment(&mut self, start: &Start) {
         let kind = variable(start, b"LXC_HOOK_TYPE");
-        let types = [&b"mount"[..], b"start", b"destroy"];
-        let mut phases = PHASES.into_iter();
-        self.phase = types
-            .into_iter()
-            .find_map(|of| phases.next().filter(|_| kind.is(of)));
+        self.phase = if kind.is(b"mount") {
+            Some(Phase::CreateContainer)
+        } else if kind.is(b"start") {
+            Some(Phase::StartContainer)
+        } else if kind.is(b"destroy") {
+            Some(Phase::Poststop)
+        } else {
+            None
+        };
         match self.phase {
             None => {
                 failure!(NO_CONTEXT, ": no phase belongs to this LXC_HOOK_TYPE").die(kind.bytes())

@@ -33,6 +33,8 @@ pub struct Hook<'a> {
     /// Why it could not be run; empty when it could.
     why: Buf,
     output: Output,
+    /// What is written of it.
+    line: Buf,
     argv: Buf,
     envp: Buf,
 }
@@ -58,6 +60,7 @@ impl Output {
 
     /// Drains the output until the hook has ended or its deadline, in nanoseconds, has passed and it was killed. When
     /// nobody waits for the hook any more, it is killed and the launcher ends.
+    #[inline(never)]
     fn follow(&mut self, spawn: &Spawn, mut deadline: u64) -> Option<i32> {
         loop {
             let left = match deadline {
@@ -114,20 +117,22 @@ impl<'a> Hook<'a> {
                 stdout: Buf::new(),
                 stderr: Buf::new(),
             },
+            line: Buf::new(),
             argv: Buf::new(),
             envp: Buf::new(),
         }
     }
 
     /// Runs it to its end or its deadline. Its files have been checked.
+    #[inline(never)]
     pub fn run(&mut self, state: Fd, cmdline: &'a [u8], environ: &'a [u8]) {
         self.cmdline = cmdline;
-        self.timeout = check_hook_environ(environ).unwrap_or_default();
+        let _ = check_hook_environ(environ, &mut self.timeout);
         self.status = None;
         self.start = nanoseconds(Clock::Realtime);
         let begin = nanoseconds(Clock::Monotonic);
-        let mut argv = Strings::parse(cmdline).unwrap_or_default();
-        let envp = Strings::parse(environ).unwrap_or_default();
+        let mut argv = Strings::of(cmdline);
+        let envp = Strings::of(environ);
         let path = Str::next(&mut argv).unwrap_or(text!(""));
         let [stdout, stderr] = self.output.open();
         let mut spawn = Spawn {
@@ -167,26 +172,31 @@ impl<'a> Hook<'a> {
 
     /// The path and the arguments.
     fn strings(&self) -> Strings<'_> {
-        Strings::parse(self.cmdline).unwrap_or_default()
+        Strings::of(self.cmdline)
     }
 
     /// Delivers the record of a hook that ran. When it failed the launcher ends, in poststop after all hooks.
+    #[inline(never)]
     pub fn report(&mut self) {
-        let mut line = Buf::new();
+        let mut line = core::mem::take(&mut self.line);
+        line.truncate(0);
         encode_record(self, &mut line.sink());
         report::deliver(line.bytes());
         let code = match (self.output.timed_out, self.status) {
             (true, _) => fail::HOOK_TIMED_OUT,
-            (_, Some(0)) => return,
+            (_, Some(0)) => 0,
             (_, Some(_)) => fail::HOOK_FAILED,
             _ => fail::HOOK_NOT_RUN,
         };
-        line.truncate(0);
-        encode_failure(self, &mut line.sink());
-        if !self.phase.continue_on_failure() {
-            finish(code, &line);
+        if code != 0 {
+            line.truncate(0);
+            encode_failure(self, &mut line.sink());
+            if !self.phase.continue_on_failure() {
+                finish(code, &line);
+            }
+            report::warn(text!("lxcri-hook: "), line.bytes());
         }
-        report::warn(text!("lxcri-hook: "), line.bytes());
+        self.line = line;
     }
 }
 

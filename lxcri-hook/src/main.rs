@@ -35,7 +35,7 @@ use tree::Tree;
 fn run(start: &start::Start) {
     let command = Command::from_start(start);
     sys::prepare(command.phase.is_none());
-    let mut tree = Tree::open(command.dir.bytes());
+    let mut tree = Tree::open(command.dir);
     let Some(phase) = command.phase else {
         init::run(&mut tree)
     };

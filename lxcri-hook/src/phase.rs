@@ -28,6 +28,7 @@ pub fn run(tree: &mut Tree, phase: Phase, from_lxc: Option<Str>) {
         return;
     }
     let mut files = Files::default();
+    files.end();
     let mut index = 0;
     while index < count {
         index += 1;
@@ -40,16 +41,17 @@ pub fn run(tree: &mut Tree, phase: Phase, from_lxc: Option<Str>) {
     report::open_log(tree);
     let mut hook = Hook::new(phase, cwd);
     while hook.index < count {
-        let (cmdline, environ) = files.of(hook.index);
+        let number = 2 * hook.index as usize;
         hook.index += 1;
         let state = open_state(tree, phase);
-        hook.run(state, cmdline, environ);
+        hook.run(state, files.file(number), files.file(number + 1));
         state.close();
         hook.report();
     }
 }
 
 /// Lists the directory of the phase: every name is a hook's number or `cwd`.
+#[inline(never)]
 fn count(tree: &mut Tree, dir: Fd) -> u32 {
     let mut numbering = Numbering::default();
     let mut entries = Buf::new();
@@ -97,46 +99,41 @@ struct Files {
 
 impl Files {
     /// Reads and checks the files of a hook. A missing environ is an empty environment.
+    #[inline(never)]
     fn load(&mut self, tree: &mut Tree, index: u32) {
-        let mut number = Buf::new();
-        fail::push_number(&mut number, index.into());
-        tree.enter(number.bytes());
+        tree.enter_hook(index);
         let hook = tree.place();
         tree.enter(names::CMDLINE.as_bytes());
         let start = self.bytes.len();
         if !tree.read(&mut self.bytes) {
             tree.failed(Errno::ENOENT);
         }
-        tree.check(check_hook(self.bytes.from(start)).map(|()| 0));
+        tree.check(check_hook(self.bytes.from(start)));
         let start = self.end();
         tree.back(hook);
         tree.enter(names::ENVIRON.as_bytes());
         tree.read(&mut self.bytes);
-        tree.check(check_hook_environ(self.bytes.from(start)));
+        tree.check(check_hook_environ(self.bytes.from(start), &mut 0));
         self.end();
     }
 
     /// Notes that a file ends here.
+    #[inline(never)]
     fn end(&mut self) -> usize {
         let end = self.bytes.len();
         self.ends.push(&end.to_ne_bytes());
         end
     }
 
-    /// The cmdline and the environ of the hook behind so many others.
-    fn of(&self, index: u32) -> (&[u8], &[u8]) {
-        let file = |number: usize| {
-            let start = match number {
-                0 => 0,
-                _ => self.ends.word(number - 1),
-            };
-            self.bytes
-                .bytes()
-                .get(start..self.ends.word(number))
-                .unwrap_or_default()
-        };
-        let number = 2 * index as usize;
-        (file(number), file(number + 1))
+    /// The file with this number.
+    #[inline(never)]
+    fn file(&self, number: usize) -> &[u8] {
+        // The first word is the start of all.
+        let end = self.ends.word(number + 1);
+        self.bytes
+            .bytes()
+            .get(self.ends.word(number)..end)
+            .unwrap_or_default()
     }
 }
 
@@ -168,11 +165,12 @@ fn open_state(tree: &mut Tree, phase: Phase) -> Fd {
 }
 
 /// Opens the working directory. The phase's own directory is at hand.
+#[inline(never)]
 fn open_cwd(tree: &mut Tree, phase: Phase, from_lxc: Option<Str>) -> Fd {
     let mut path = Buf::new();
     tree.enter(names::CWD.as_bytes());
     if tree.read(&mut path) {
-        tree.check(Strings::check_path(path.bytes()).map(|()| 0));
+        tree.check(Strings::check_path(path.bytes()));
         path.truncate(path.len() - 1);
     } else {
         path.push_text(from_lxc.unwrap_or(text!("/")));

@@ -50,6 +50,7 @@ pub fn unexpected(packet: &List) -> ! {
 }
 
 /// Serves the runtime until it has the phase run, and runs it.
+#[inline(never)]
 pub fn create_container(tree: &mut Tree, from_lxc: Option<Str>) {
     tree.at(names::GUEST.as_bytes());
     let Some(guest) = tree.get(open::PATH | open::DIRECTORY) else {
@@ -75,6 +76,7 @@ pub fn create_container(tree: &mut Tree, from_lxc: Option<Str>) {
 ///
 /// proc belongs to the pid namespace of whoever makes it, mqueue to its IPC namespace, sysfs to its network namespace,
 /// and all of them to its user namespace. The runtime lives in none of these, the launcher in all.
+#[inline(never)]
 fn make_mount(socket: Fd, request: &List) {
     let end = request.carry_out(None);
     if end.result < 0 {

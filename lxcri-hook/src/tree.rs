@@ -1,7 +1,7 @@
 //! The directory of a tree and the files below it, opened by whole paths without following symbolic links.
 
 use crate::errno::Errno;
-use crate::fail::{self, finish, push_errno};
+use crate::fail::{self, finish, push_errno, push_number};
 use crate::sys::{self, Buf, Fd, Ret, open};
 use hook_tree::{TreeError, names};
 
@@ -16,9 +16,7 @@ pub struct Tree {
 
 impl Tree {
     /// Opens the directory. The path to it is trusted and may hold symbolic links.
-    pub fn open(dir: &[u8]) -> Tree {
-        let mut path = Buf::new();
-        path.push(dir);
+    pub fn open(mut path: Buf) -> Tree {
         let fd = open_place(&mut path);
         Tree {
             fd,
@@ -39,6 +37,12 @@ impl Tree {
     pub fn enter(&mut self, name: &[u8]) {
         self.path.push(b"/");
         self.path.push(name);
+    }
+
+    /// Goes to the directory of a hook in the present one.
+    pub fn enter_hook(&mut self, index: u32) {
+        self.enter(b"");
+        push_number(&mut self.path, index.into());
     }
 
     /// What [`Tree::back`] comes back to.
@@ -126,12 +130,11 @@ impl Tree {
         finish(code, &text)
     }
 
-    /// Passes on what a check of the file at hand has found out; ends the launcher when it is malformed.
+    /// Ends the launcher when the file at hand is malformed.
     #[inline(never)]
-    pub fn check(&mut self, result: Result<u64, TreeError>) -> u64 {
-        match result {
-            Ok(value) => value,
-            Err(error) => self.defect(error),
+    pub fn check(&mut self, result: Result<(), TreeError>) {
+        if let Err(error) = result {
+            self.defect(error);
         }
     }
 

@@ -135,6 +135,7 @@ impl Process {
             capabilities::finish(&mut list, sets);
         }
         self.arrange_descriptors(&mut list);
+        restore_sigpipe(&mut list);
         if self.no_new_privs {
             let arguments = [libc::PR_SET_NO_NEW_PRIVS.into(), 1.into()];
             list.call(libc::SYS_prctl, &arguments, "prctl(PR_SET_NO_NEW_PRIVS, 1)");
@@ -367,6 +368,23 @@ impl Process {
             format!("write({})", names::SYNCFIFO),
         );
     }
+}
+
+/// The launcher ignores SIGPIPE, which execve would hand on.
+fn restore_sigpipe(list: &mut List) {
+    // `struct sigaction` of the kernel for SIG_DFL, without flags, restorer and mask.
+    let action = list.words(&[0; 4]);
+    let arguments = [
+        libc::SIGPIPE.into(),
+        action.into(),
+        0.into(),
+        size_of::<u64>().into(),
+    ];
+    list.call(
+        libc::SYS_rt_sigaction,
+        &arguments,
+        "rt_sigaction(SIGPIPE, SIG_DFL)",
+    );
 }
 
 /// dup3(2) without O_CLOEXEC.

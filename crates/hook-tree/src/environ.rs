@@ -14,23 +14,24 @@ pub struct Environ<'a> {
 /// # Errors
 /// [`TreeError::Unterminated`], [`TreeError::NoEquals`], [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
 #[inline(never)]
-pub fn check_hook_environ(buffer: &[u8]) -> Result<u64, TreeError> {
-    let mut entries = Strings::parse(buffer)?;
-    let mut timeout = 0;
+pub fn check_hook_environ(buffer: &[u8], timeout: &mut u64) -> Result<(), TreeError> {
+    Strings::check(buffer)?;
+    *timeout = 0;
+    let mut entries = Strings::of(buffer);
     while let Some(entry) = entries.next_bytes() {
         let name = crate::find(entry, b'=').ok_or(TreeError::NoEquals)?;
         if entry.get(..name) == Some(names::TIMEOUT_VARIABLE.as_bytes()) {
-            if timeout != 0 {
+            if *timeout != 0 {
                 return Err(TreeError::TimeoutTwice);
             }
             let value = entry.get(name + 1..).and_then(crate::number);
-            timeout = value.unwrap_or_default();
+            *timeout = value.unwrap_or_default();
             if timeout.wrapping_sub(1) >= i64::MAX as u64 {
                 return Err(TreeError::BadTimeout);
             }
         }
     }
-    Ok(timeout)
+    Ok(())
 }
 
 impl<'a> Environ<'a> {
@@ -39,7 +40,8 @@ impl<'a> Environ<'a> {
     /// # Errors
     /// What [`check_hook_environ`] returns.
     pub fn parse_hook(buffer: &'a [u8]) -> Result<Self, TreeError> {
-        let timeout = check_hook_environ(buffer)?;
+        let mut timeout = 0;
+        check_hook_environ(buffer, &mut timeout)?;
         Ok(Environ {
             entries: Strings::parse(buffer)?,
             timeout: (timeout != 0).then_some(timeout),

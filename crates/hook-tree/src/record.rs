@@ -126,6 +126,8 @@ pub fn encode_failure<F: Facts, S: FnMut(&[u8]) + ?Sized>(facts: &F, sink: &mut 
 #[inline(never)]
 fn fill<F: Facts, S: FnMut(&[u8]) + ?Sized>(facts: &F, template: &str, json: bool, sink: &mut S) {
     for byte in template.as_bytes() {
+        // Keeps the compiler from reading all facts before the loop, which takes more room than the loop.
+        let facts = core::hint::black_box(facts);
         let value = match *byte {
             value::PHASE => Value::Text(facts.phase().as_bytes()),
             value::INDEX => Value::Number(facts.index().into()),

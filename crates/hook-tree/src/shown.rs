@@ -85,13 +85,9 @@ fn first(text: &[u8]) -> (usize, u32) {
     if bytes == 0 {
         return (1, lead.into());
     }
-    // What the first two bytes may hold: no more bytes than needed, no surrogates, nothing above U+10FFFF.
-    let valid = match bytes {
-        2 => 0x80..0x800,
-        3 => 0x20..0x400,
-        4 => 0x10..0x110,
-        _ => return (1, INVALID),
-    };
+    if !(2..=4).contains(&bytes) {
+        return (1, INVALID);
+    }
     let mut code = u32::from(lead) & 0x7f >> bytes;
     for length in 1..bytes {
         let next = text.get(length).copied().unwrap_or_default();
@@ -99,7 +95,12 @@ fn first(text: &[u8]) -> (usize, u32) {
             return (length, INVALID);
         }
         code = code << 6 | u32::from(next & 0x3f);
-        if length == 1 && (!valid.contains(&code) || (bytes == 3 && code >> 5 == 0x1b)) {
+        // The first two bytes tell whether there are more than needed (fewer bits than 7, 5 or 4 of them are used), and
+        // whether this is a surrogate or above U+10FFFF.
+        let excess = code >> (0x457 >> (4 * (bytes - 2)) & 15) == 0;
+        let surrogate = bytes == 3 && code >> 5 == 0x1b;
+        let above = bytes == 4 && code >= 0x110;
+        if length == 1 && (excess || surrogate || above) {
             return (1, INVALID);
         }
     }

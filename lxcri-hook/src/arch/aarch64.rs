@@ -96,9 +96,6 @@ pub unsafe fn clone_vfork(
     result
 }
 
-/// A handler of signals that does nothing.
-pub extern "C" fn do_nothing(_: i32) {}
-
 /// Offset of `st_mode` in `struct stat`.
 pub const STAT_MODE: usize = 16;
 /// Offset of `st_size` in `struct stat`.

@@ -3,16 +3,6 @@
 use core::arch::{asm, global_asm};
 use core::ffi::c_void;
 
-// The return address of a handler is the restorer; without one, the handler itself ends the signal (sigreturn(2)).
-global_asm!(
-    ".globl lxcri_do_nothing",
-    "lxcri_do_nothing:",
-    "pop rax",
-    "push 15",
-    "pop rax",
-    "syscall",
-);
-
 global_asm!(
     ".globl _start",
     "_start:",
@@ -104,12 +94,6 @@ pub unsafe fn clone_vfork(
         );
     }
     result
-}
-
-unsafe extern "C" {
-    /// A handler of signals that does nothing.
-    #[link_name = "lxcri_do_nothing"]
-    pub fn do_nothing(signal: i32);
 }
 
 /// Offset of `st_mode` in `struct stat`.

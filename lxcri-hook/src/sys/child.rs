@@ -1,6 +1,6 @@
 //! Child processes: made like vfork, waited for by pidfd, killed by process group.
 
-use super::{Fd, Pointers, Ret, Str, call3, call5, exit};
+use super::{Fd, Pointers, Ret, Str, call3, call5, exit, signal};
 use crate::arch::{self, nr};
 use crate::errno::Errno;
 use core::ffi::c_void;
@@ -75,6 +75,8 @@ unsafe extern "C" fn child(shared: *mut c_void) -> ! {
     // SAFETY: the caller's promise; the launcher does not touch it meanwhile.
     let spawn = unsafe { &mut *shared.cast::<Spawn>() };
     let mut call = text!("setpgid(");
+    // A child made by clone has dispositions of its own.
+    signal::restore_sigpipe();
     // SAFETY: takes numbers only.
     let mut result = unsafe { call3(nr::SETPGID, 0, 0, 0) };
     if !result.is_err() {

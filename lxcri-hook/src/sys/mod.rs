@@ -74,6 +74,7 @@ unsafe fn call5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize)
 }
 
 /// Makes the process independent of what it inherited: descriptors above stdio, signal dispositions and mask.
+#[inline(never)]
 pub fn prepare(init: bool) {
     fill_stdio();
     // A kernel without the call is older than anything else here works on.

@@ -1,10 +1,11 @@
 //! Signal dispositions and mask.
 
 use super::{call5, exit};
-use crate::arch::{self, nr};
+use crate::arch::nr;
 
 const SIG_DFL: usize = 0;
-/// x86_64 delivers no signal without it. No handler returns to the restorer.
+const SIG_IGN: usize = 1;
+/// x86_64 delivers no signal without it. The handler never returns, so nothing is ever restored.
 const SA_RESTORER: usize = 0x0400_0000;
 const SIG_SETMASK: usize = 2;
 const SIGPIPE: usize = 13;
@@ -26,6 +27,11 @@ fn set_action(signal: usize, handler: usize) {
             0,
         )
     };
+}
+
+/// Gives SIGPIPE its default disposition, the one that `execve` would not.
+pub(super) fn restore_sigpipe() {
+    set_action(SIGPIPE, SIG_DFL);
 }
 
 extern "C" fn exit_with_signal(signal: i32) {
@@ -51,13 +57,13 @@ const fn mask(signals: &[usize]) -> u64 {
 /// namespace is spared by signals whose disposition is the default (pid_namespaces(7)), so a container that waits for
 /// `start` could not be stopped otherwise.
 ///
-/// A reader of the launcher may be gone, so SIGPIPE does nothing. It is handled rather than ignored: handlers become
-/// defaults at `execve`, while hooks and the user's program would ignore it, too.
+/// SIGPIPE is ignored while the launcher itself runs, because its reader may be gone; hooks and the user's program
+/// get the default.
 pub(super) fn reset(init: bool) {
-    for signal in 1..=LAST_SIGNAL {
+    for signal in 1..LAST_SIGNAL + 1 {
         let spared = SPARED.checked_shr(signal as u32).unwrap_or(0) & 1 != 0;
         let handler = match signal {
-            SIGPIPE => arch::do_nothing as *const () as usize,
+            SIGPIPE => SIG_IGN,
             _ if init && !spared => exit_with_signal as *const () as usize,
             _ => SIG_DFL,
         };
