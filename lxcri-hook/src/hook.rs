@@ -211,9 +211,15 @@ fn drain(stream: &mut Watched, tail: &mut Buf, limit: usize) {
 }
 
 /// Reads what was written before the hook ended, and no more: a grandchild may go on writing for ever.
+#[inline(never)]
 fn drain_rest(stream: &mut Watched, tail: &mut Buf) {
-    drain(stream, tail, sys::readable(stream.fd()));
-    stream.close();
+    if stream.fd() != Fd::NONE {
+        let left = sys::readable(stream.fd());
+        if left != 0 {
+            drain(stream, tail, left);
+        }
+        stream.close();
+    }
 }
 
 impl Facts for Hook<'_> {

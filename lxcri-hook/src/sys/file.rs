@@ -18,11 +18,13 @@ impl Fd {
         self.0 as usize
     }
 
-    /// Closes it. Using it afterwards is an error of the program, but not of memory.
+    /// Closes it, if there is one. Using it afterwards is an error of the program, but not of memory.
     #[inline(never)]
     pub fn close(self) {
-        // SAFETY: takes a number only.
-        let _ = unsafe { call3(nr::CLOSE, self.raw(), 0, 0) };
+        if self != Fd::NONE {
+            // SAFETY: takes a number only.
+            let _ = unsafe { call3(nr::CLOSE, self.raw(), 0, 0) };
+        }
     }
 }
 
