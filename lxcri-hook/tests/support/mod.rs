@@ -1,7 +1,9 @@
 //! Support for the launcher's tests: hook trees in temporary directories, and bounded runs of the built program.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod container;
 pub mod runtime;
+pub mod single;
 #[allow(unsafe_code)]
 mod sys;
 
