@@ -16,6 +16,7 @@ mod members;
 mod opened;
 mod pattern;
 mod problem;
+mod re2;
 mod schema;
 mod select;
 mod source;
