@@ -4,13 +4,19 @@ use regex_automata::meta::{self, Regex};
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::syntax;
 
-use crate::re2;
+use crate::re2::{self, Plain, Translated};
 
 /// A regular expression of Go's dialect that may match anywhere in a text.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    regex: Regex,
+    matcher: Matcher,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Plain(Plain),
+    Regex(Regex),
 }
 
 impl Pattern {
@@ -19,13 +25,19 @@ impl Pattern {
         let translated = re2::translate(text).map_err(|refused| refused.to_string())?;
         Ok(Pattern {
             text: text.to_owned(),
-            regex: compile(&translated)?,
+            matcher: match translated {
+                Translated::Plain(plain) => Matcher::Plain(plain),
+                Translated::Regex(regex) => Matcher::Regex(compile(&regex)?),
+            },
         })
     }
 
     /// Whether the pattern matches somewhere in `text`. It takes time in proportion to the text, whatever the pattern.
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        match &self.matcher {
+            Matcher::Plain(plain) => plain.is_match(text),
+            Matcher::Regex(regex) => regex.is_match(text),
+        }
     }
 
     /// The pattern as it stands in the file.
