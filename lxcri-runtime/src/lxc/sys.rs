@@ -27,8 +27,20 @@ pub struct Spawn<'a> {
     pub cgroup_namespace: Option<BorrowedFd<'a>>,
     /// An empty directory that covers the cgroup file systems, in a mount namespace of its own.
     pub cover: &'a CStr,
+    /// What LXC would start for a hook, and what takes its place.
+    pub shell: Option<&'a Shell>,
     /// What becomes stdin, stdout and stderr.
     pub null: BorrowedFd<'a>,
+}
+
+/// A shell that is covered in the mount namespace of the program.
+pub struct Shell {
+    /// Its file, an absolute path without symlinks.
+    pub path: CString,
+    /// The mount in which it lies.
+    pub mount_point: CString,
+    /// The program that is mounted over it.
+    pub cover: CString,
 }
 
 /// A child that was started.
@@ -117,6 +129,44 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
         .map(|s| s.as_ptr())
         .chain([std::ptr::null()])
         .collect()
+}
+
+/// Covers the shell, if that is possible: without it LXC starts the shell, and that the program.
+///
+/// The mount in which it lies must not be shared: the cover would appear on the host. As a slave it goes on to follow the host.
+///
+/// # Safety
+/// Async-signal-safe; only in a mount namespace of its own.
+unsafe fn cover(shell: &Shell) {
+    let (path, mount_point) = (shell.path.as_ptr(), shell.mount_point.as_ptr());
+    let null = std::ptr::null::<c_char>();
+    // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
+    unsafe {
+        if mount_id(&shell.path).is_some_and(|id| mount_id(&shell.mount_point) == Some(id))
+            && libc::mount(null, mount_point, null, libc::MS_SLAVE, null.cast()) == 0
+        {
+            libc::mount(shell.cover.as_ptr(), path, null, libc::MS_BIND, null.cast());
+        }
+    }
+}
+
+/// The number of the mount in which a file lies, statx(2). Async-signal-safe.
+pub fn mount_id(path: &CStr) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the string is NUL-ended, and the kernel writes a structure of this type; all zeros are one as well.
+    let (result, stat) = unsafe {
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        let mask = libc::STATX_MNT_ID;
+        let result = libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            mask,
+            stat.as_mut_ptr(),
+        );
+        (result, stat.assume_init())
+    };
+    (result == 0 && stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
 }
 
 /// clone3(2), and [`run`] in the child. Returns the child's pid or a negated errno.
@@ -223,6 +273,9 @@ unsafe fn execute(child: &Child) -> Result<Infallible, &'static str> {
                 "mount(/sys/fs/cgroup, MS_BIND)",
                 libc::mount(cover, target, null, libc::MS_BIND, null.cast()),
             )?;
+        }
+        if let Some(shell) = spawn.shell {
+            cover(shell);
         }
         for number in 0..3 {
             let copied = libc::dup2(spawn.null.as_raw_fd(), number);
