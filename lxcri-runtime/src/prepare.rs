@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hook_model::{HookSet, Phase, check};
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use crate::access::Access;
 use crate::cgroup::{self, Cgroup, CgroupLayout};
+use crate::launcher;
 use crate::lxc::{config, tools};
-use crate::mounts::{CgroupView, Facts, IdMap, IdMaps, MountPlan};
+use crate::mounts::{CgroupView, Facts, MountPlan};
 use crate::process_settings::{self, InitFiles};
 use crate::request::{Request, Runtime, Terminals};
 use crate::spec::{self, HostFacts, LoadedSpec, Namespace, Namespaces};
 use crate::store::Container;
 use crate::sysctl::KernelSettings;
-use crate::{launcher, user_namespace};
+use crate::user_namespace::join;
 
 /// A bundle that can be run here, as far as that is known without making anything.
 pub struct Prepared {
@@ -103,8 +103,9 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
     let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
     if let Namespace::Path(path) = &namespaces.user {
-        let maps = joined_maps(path, &loaded.spec, &facts).with_context(in_config)?;
-        facts.user_ns = Some(maps);
+        let stated = facts.user_ns.take().unwrap_or_default();
+        let joined = join::check(&loaded.spec, path, &stated, &rootfs).with_context(in_config)?;
+        facts.user_ns = Some(joined);
     }
     let mounts = MountPlan::new(&loaded.spec, &facts).with_context(in_config)?;
     let layout = CgroupLayout::detect().context("find the cgroup hierarchies")?;
@@ -174,47 +175,6 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
         namespaces,
         loaded,
     })
-}
-
-/// The maps of the user namespace that the container joins, if the bundle agrees with them.
-fn joined_maps(path: &Path, spec: &Spec, facts: &Facts) -> Result<IdMaps> {
-    let at = || {
-        let pointer = Namespaces::pointer(spec, LinuxNamespaceType::User);
-        format!("{pointer}/path")
-    };
-    let maps = user_namespace::maps(path).with_context(at)?;
-    // Engines repeat them.
-    let stated = facts.user_ns.clone().unwrap_or_default();
-    for (name, stated, real) in [
-        ("uidMappings", stated.uids, &maps.uids),
-        ("gidMappings", stated.gids, &maps.gids),
-    ] {
-        if !stated.is_empty() && !same_maps(&stated, real) {
-            bail!("/linux/{name}: not those of {}", path.display());
-        }
-    }
-    let process = spec.process().as_ref().context("/process: missing")?;
-    let user = process.user();
-    if maps.host_uid(user.uid()).is_none() {
-        bail!(
-            "/process/user/uid: {} is not mapped in {}",
-            user.uid(),
-            path.display()
-        );
-    }
-    for gid in user.additional_gids().iter().flatten().chain([&user.gid()]) {
-        if maps.host_gid(*gid).is_none() {
-            bail!(
-                "/process/user: group {gid} is not mapped in {}",
-                path.display()
-            );
-        }
-    }
-    Ok(maps)
-}
-
-fn same_maps(one: &[IdMap], other: &[IdMap]) -> bool {
-    one.len() == other.len() && one.iter().all(|map| other.contains(map))
 }
 
 /// The root file system: below the bundle unless its path is absolute.

@@ -270,3 +270,22 @@ fn what_cannot_be_joined() {
         leaks::assert_none(scratch.marker());
     }
 }
+
+#[test]
+fn an_image_in_which_its_root_cannot_write() {
+    let Some(runtime) = need::lxcri() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let owner = Owner::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    join(&mut bundle, &owner.path());
+    std::os::unix::fs::chown(bundle.rootfs(), Some(0), Some(0)).expect("an owner");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let outcome = container.create().failure();
+    let error = outcome.error();
+    assert!(
+        error.contains("/root/path: ") && error.contains(" is not writable for the root of /proc/"),
+        "{outcome}"
+    );
+}

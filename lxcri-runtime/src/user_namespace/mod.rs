@@ -1,5 +1,6 @@
 //! A user namespace that a container joins by path: its maps.
 
+pub mod join;
 #[allow(unsafe_code)]
 mod sys;
 
