@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hook_model::{Hook, Phase};
+use hooks_d::pin::{self, PinError};
 use hooks_d::{Container, FileProblem};
 
 use crate::bundle::{Bundle, BundleError};
@@ -15,6 +16,9 @@ pub enum CreateError {
     /// Hook files are bad.
     #[error(transparent)]
     Hooks(#[from] hooks_d::Broken),
+    /// The executable of a pinned hook is not the one that is wanted.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// config.json cannot be read, understood or replaced.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -31,6 +35,10 @@ pub fn prepare(settings: &Settings, bundle: &Path) -> Result<Vec<FileProblem>, C
     let bundle = Bundle::open(bundle)?;
     let config = bundle.read()?;
     let selection = files.select(&container(&bundle, &config.content)?);
+    for selected in &selection.hooks {
+        // The runtime executes the hook by its path later, so there is no use for the descriptor.
+        pin::verify(selected)?;
+    }
     let hooks: Vec<(Phase, &Hook)> = selection
         .hooks
         .iter()
