@@ -365,18 +365,19 @@ fn a_wrapper_that_names_itself_ends() {
             "{outcome}"
         );
     }
-    // Through a script and through a copy: the files differ.
+    // A script that leads back is another file.
+    wrapper.settings(&[&wrapper.script("loop")], "");
+    let outcome = wrapper.command().args(["state", "c"]).run();
+    assert_eq!(outcome.code(), 126, "{outcome}");
+    assert!(
+        outcome.stderr.contains("lead back to lxcri-inject"),
+        "{outcome}"
+    );
+    // So is a copy, which finds that out by itself.
     let copy = scratch.join("copy");
     fs::copy(&wrapper.program, &copy).expect("copy");
-    for path in [wrapper.script("loop"), copy] {
-        wrapper.settings(&[&path], "");
-        let outcome = wrapper.command().args(["state", "c"]).run();
-        assert_eq!(outcome.code(), 126, "{outcome}");
-        assert!(
-            outcome.stderr.contains("lead back to lxcri-inject"),
-            "{outcome}"
-        );
-    }
+    wrapper.settings(&[&copy], "");
+    assert_eq!(wrapper.command().args(["state", "c"]).run().code(), 126);
 }
 
 #[test]
