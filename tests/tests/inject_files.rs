@@ -304,9 +304,9 @@ fn a_pinned_hook_that_has_changed_is_refused() {
         "hook": {"path": program},
         "when": {"always": true},
         "stages": ["createRuntime"],
-        "PIN": digest
+        "lxcri": {"sha256": digest}
     });
-    scratch.write("hooks.d/pinned.json", file.to_string().replace("PIN", PIN));
+    wrapper.hook_file("pinned.json", &file);
     create(&wrapper, &bundle).run().success();
     scratch.write("b/config.json", config(10));
     scratch.write("hook", "#!/bin/sh\n# other\n");
@@ -314,5 +314,45 @@ fn a_pinned_hook_that_has_changed_is_refused() {
     assert_eq!(read(&bundle), config(10));
 }
 
-/// The key of a pin in a hook file (docs/hooks-d.md).
-const PIN: &str = "sha256";
+#[test]
+fn precreate_hooks_see_and_change_what_is_written() {
+    let scratch = Scratch::new();
+    let Some(wrapper) = wrapper(&scratch) else {
+        return;
+    };
+    let bundle = bundle(
+        &scratch,
+        "b",
+        r#"{"ociVersion":"1.0.2","process":{"args":["x"]},"n":1.0,"m":0}"#,
+    );
+    let text = format!(
+        "#!/bin/sh\ntee {0}/in | sed 's/\"n\":1.0,/\"n\":2.50,/'\n",
+        scratch.path().display()
+    );
+    let program = lxcri_tests::wrapper::script(&scratch, "hook", &text);
+    let file = json!({
+        "version": "1.0.0",
+        "hook": {"path": program, "env": ["PATH=/usr/bin:/bin"]},
+        "when": {"always": true},
+        "stages": ["precreate"]
+    });
+    wrapper.hook_file("pre.json", &file);
+    create(&wrapper, &bundle).run().success();
+    let seen = fs::read_to_string(scratch.join("in")).unwrap_or_default();
+    assert!(
+        seen.contains("/bin/true"),
+        "other hooks are in place: {seen}"
+    );
+    assert_eq!(read(&bundle), seen.replace("\"n\":1.0,", "\"n\":2.50,"));
+    let once = read(&bundle);
+    create(&wrapper, &bundle).run().success();
+    assert_eq!(read(&bundle), once, "twice is once");
+    scratch.write("hook", "#!/bin/sh\necho broken >&2; exit 3\n");
+    refused(&create(&wrapper, &bundle).run(), "precreate hook #1 ");
+    scratch.write("hook", "#!/bin/sh\n");
+    refused(&create(&wrapper, &bundle).run(), "writes nothing");
+    assert_eq!(
+        (read(&bundle), names(&bundle)),
+        (once, vec!["config.json".to_owned()])
+    );
+}

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use hook_model::{Hook, Phase};
 use hooks_d::pin::{self, PinError};
+use hooks_d::precreate::{self, PrecreateError};
 use hooks_d::{Container, FileProblem};
 
 use crate::bundle::{Bundle, BundleError};
@@ -19,6 +20,9 @@ pub enum CreateError {
     /// The executable of a pinned hook is not the one that is wanted.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// A precreate hook has failed.
+    #[error(transparent)]
+    Precreate(#[from] PrecreateError),
     /// config.json cannot be read, understood or replaced.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -46,6 +50,11 @@ pub fn prepare(settings: &Settings, bundle: &Path) -> Result<Vec<FileProblem>, C
         .collect();
     let new = inject(&config.content, &hooks, &settings.source())
         .map_err(|e| bundle.fail(e.to_string()))?;
+    // As with podman, they see the other hooks.
+    let new = match &*selection.precreate {
+        [] => new,
+        hooks => precreate::run(hooks, new.into_owned(), bundle.path())?.into(),
+    };
     if *new != *config.content {
         bundle.replace(&config, &new, settings.fsync)?;
     }
