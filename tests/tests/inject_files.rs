@@ -9,7 +9,7 @@ use std::time::Duration;
 use lxcri_tests::command::{Cmd, Outcome};
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
-use lxcri_tests::wrapper::Wrapper;
+use lxcri_tests::wrapper::{Wrapper, script};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -292,7 +292,7 @@ fn a_pinned_hook_that_has_changed_is_refused() {
         return;
     };
     let bundle = bundle(&scratch, "b", &config(10));
-    let program = lxcri_tests::wrapper::script(&scratch, "hook", "#!/bin/sh\n");
+    let program = script(&scratch, "hook", "#!/bin/sh\n");
     let digest = Cmd::new("/usr/bin/sha256sum")
         .arg(&program)
         .run()
@@ -309,7 +309,7 @@ fn a_pinned_hook_that_has_changed_is_refused() {
     wrapper.hook_file("pinned.json", &file);
     create(&wrapper, &bundle).run().success();
     scratch.write("b/config.json", config(10));
-    scratch.write("hook", "#!/bin/sh\n# other\n");
+    script(&scratch, "hook", "#!/bin/sh\n# other\n");
     refused(&create(&wrapper, &bundle).run(), "its content has changed");
     assert_eq!(read(&bundle), config(10));
 }
@@ -329,7 +329,7 @@ fn precreate_hooks_see_and_change_what_is_written() {
         "#!/bin/sh\ntee {0}/in | sed 's/\"n\":1.0,/\"n\":2.50,/'\n",
         scratch.path().display()
     );
-    let program = lxcri_tests::wrapper::script(&scratch, "hook", &text);
+    let program = script(&scratch, "hook", &text);
     let file = json!({
         "version": "1.0.0",
         "hook": {"path": program, "env": ["PATH=/usr/bin:/bin"]},
@@ -347,9 +347,9 @@ fn precreate_hooks_see_and_change_what_is_written() {
     let once = read(&bundle);
     create(&wrapper, &bundle).run().success();
     assert_eq!(read(&bundle), once, "twice is once");
-    scratch.write("hook", "#!/bin/sh\necho broken >&2; exit 3\n");
+    script(&scratch, "hook", "#!/bin/sh\necho broken >&2; exit 3\n");
     refused(&create(&wrapper, &bundle).run(), "precreate hook #1 ");
-    scratch.write("hook", "#!/bin/sh\n");
+    script(&scratch, "hook", "#!/bin/sh\n");
     refused(&create(&wrapper, &bundle).run(), "writes nothing");
     assert_eq!(
         (read(&bundle), names(&bundle)),

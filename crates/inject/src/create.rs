@@ -22,7 +22,7 @@ pub enum CreateError {
     Pin(#[from] PinError),
     /// A precreate hook has failed.
     #[error(transparent)]
-    Precreate(#[from] PrecreateError),
+    Precreate(#[from] Box<PrecreateError>),
     /// config.json cannot be read, understood or replaced.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -53,7 +53,9 @@ pub fn prepare(settings: &Settings, bundle: &Path) -> Result<Vec<FileProblem>, C
     // As with podman, they see the other hooks.
     let new = match &*selection.precreate {
         [] => new,
-        hooks => precreate::run(hooks, new.into_owned(), bundle.path())?.into(),
+        hooks => precreate::run(hooks, new.into_owned(), bundle.path())
+            .map_err(Box::new)?
+            .into(),
     };
     if *new != *config.content {
         bundle.replace(&config, &new, settings.fsync)?;
