@@ -6,7 +6,7 @@ CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
 # Installed to bin; those of COMPLETED print completions with `completions SHELL`.
-PROGRAMS = lxcri
+PROGRAMS = lxcri lxcri-inject
 COMPLETED = lxcri
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
@@ -66,11 +66,11 @@ test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (a
 	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
 
-bench: ## measure lxcri against lxc-start, runc and crun (as root)
+bench: ## measure lxcri against lxc-start, runc and crun, and lxcri-inject (as root)
 	scripts/deps.sh build bench
 	$(MAKE) build
 	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
-	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) scripts/bench.sh
+	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) INJECT=$(RELEASE)/lxcri-inject scripts/bench.sh
 
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --all --check
