@@ -34,6 +34,12 @@ impl Pattern {
     }
 }
 
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text == other.text
+    }
+}
+
 /// Most patterns are used once, on a short text. The automata and searchers that make matching faster take ten times as
 /// long to build as the pattern needs without them.
 fn compile(translated: &str) -> Result<Regex, String> {
