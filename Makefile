@@ -15,11 +15,12 @@ INSTALL = install
 .DEFAULT_GOAL := build
 .PHONY: build install uninstall demo test test-v2 test-matrix bench lint help clean deps
 
-# lxcri lives for milliseconds, half of one in the dynamic linker: without it where the C library can be linked statically.
+# These live for milliseconds, half of one in the dynamic linker: without it where the C library can be linked statically.
 STATIC = $(if $(wildcard $(shell $(CC) -print-file-name=libc.a)),-C target-feature=+crt-static)
 define BUILD
-$(CARGO) build --workspace --exclude lxcri-tests --exclude lxcri-runtime --release
+$(CARGO) build --workspace --exclude lxcri-tests --exclude lxcri-runtime --exclude inject --release
 $(CARGO) rustc -p lxcri-runtime --bin lxcri --release -- $(STATIC)
+$(CARGO) rustc -p inject --bin lxcri-inject --release -- $(STATIC)
 endef
 
 build: ## build the release binaries (the default)
