@@ -12,6 +12,7 @@ mod directory;
 mod explain;
 mod files;
 mod hook;
+mod literal;
 mod live;
 mod load;
 mod members;
