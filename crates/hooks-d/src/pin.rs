@@ -47,11 +47,7 @@ pub enum Mismatch {
     },
 }
 
-/// Compares the executable of a hook with its pin. The result is the file that was hashed, to be executed through this
-/// descriptor, which is close-on-exec.
-///
-/// `None` when there is no pin, and for a script that matches its pin: the kernel tells an interpreter the name of the
-/// script, so that it can be executed by its path only.
+/// Compares the executable of a hook with its pin, if there is one; see [`open`].
 ///
 /// # Errors
 /// When the file cannot be read, is not a regular one, or has another content.
@@ -59,24 +55,32 @@ pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
     let Some(pinned) = selected.sha256 else {
         return Ok(None);
     };
-    let path = &selected.hook.path;
-    let opened = open(path).and_then(|file| {
-        let (found, is_script) =
-            digest(&file).map_err(|e| Mismatch::Unreadable(failed_io("read", &e)))?;
-        if found == pinned {
-            Ok((!is_script).then(|| file.into()))
-        } else {
-            Err(Mismatch::Changed { found, pinned })
-        }
-    });
-    opened.map_err(|reason| PinError {
-        path: path.clone(),
+    open(&selected.hook.path, pinned).map_err(|reason| PinError {
+        path: selected.hook.path.clone(),
         file: selected.file.clone(),
         reason,
     })
 }
 
-fn open(path: &Path) -> Result<File, Mismatch> {
+/// Opens and hashes an executable. The result is to be executed through this descriptor, which is close-on-exec.
+///
+/// `None` for a script that matches its pin: the kernel tells an interpreter the name of the script, so that it can be
+/// executed by its path only.
+///
+/// # Errors
+/// When the file cannot be read, is not a regular one, or has another content.
+pub fn open(path: &Path, pinned: Sha256) -> Result<Option<OwnedFd>, Mismatch> {
+    let file = open_regular(path)?;
+    let (found, is_script) =
+        digest(&file).map_err(|e| Mismatch::Unreadable(failed_io("read", &e)))?;
+    if found == pinned {
+        Ok((!is_script).then(|| file.into()))
+    } else {
+        Err(Mismatch::Changed { found, pinned })
+    }
+}
+
+fn open_regular(path: &Path) -> Result<File, Mismatch> {
     let unreadable = |e: io::Error| Mismatch::Unreadable(failed_io("open", &e));
     let file = OpenOptions::new()
         .read(true)
