@@ -14,7 +14,6 @@ mod pointer;
 mod problem;
 mod properties;
 mod refuse;
-mod strict;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,113 @@
+//! What was loaded: the files in the order in which their hooks run, and whether containers may be made with them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::definition::Definition;
+use crate::problem::{Broken, FileProblem, Severity};
+use crate::source::{OnError, Source};
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Hooks.
+    Good(Arc<[Definition]>),
+    /// Nothing: an empty file or a link to the null device, which switches off what it overrides.
+    Disabled,
+    /// Something that cannot be used.
+    Bad,
+}
+
+/// One file of a source.
+#[derive(Clone, Debug)]
+pub struct HookFile {
+    pub(crate) path: PathBuf,
+    pub(crate) source: Source,
+    pub(crate) on_error: OnError,
+    pub(crate) overrides: Vec<PathBuf>,
+    pub(crate) content: Content,
+    pub(crate) problems: Vec<FileProblem>,
+}
+
+/// All files of all sources. Immutable, and cheap to share in an [`Arc`].
+#[derive(Clone, Debug, Default)]
+pub struct HookFiles {
+    pub(crate) files: Vec<HookFile>,
+    /// Problems of sources and names that make no file.
+    pub(crate) others: Vec<(OnError, FileProblem)>,
+}
+
+impl HookFile {
+    /// Its path: the directory as it was configured, and the name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The source it belongs to.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The files of the same name in earlier directories, which therefore do not count.
+    pub fn overrides(&self) -> &[PathBuf] {
+        &self.overrides
+    }
+
+    /// What it holds.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The hooks of a good file; none of any other.
+    pub fn definitions(&self) -> &[Definition] {
+        match &self.content {
+            Content::Good(definitions) => definitions,
+            Content::Disabled | Content::Bad => &[],
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn problems(&self) -> &[FileProblem] {
+        &self.problems
+    }
+}
+
+impl HookFiles {
+    /// All files in the order in which their hooks run, disabled and bad ones included: those of directories by lower-cased
+    /// name, then each hooks.json.
+    pub fn files(&self) -> &[HookFile] {
+        &self.files
+    }
+
+    /// Everything that is wrong, in the order of files and places.
+    pub fn problems(&self) -> impl Iterator<Item = &FileProblem> {
+        let of_files = self.files.iter().flat_map(|file| &file.problems);
+        let mut problems: Vec<_> = of_files
+            .chain(self.others.iter().map(|(_, problem)| problem))
+            .collect();
+        problems.sort();
+        problems.into_iter()
+    }
+
+    /// Whether containers may be made with these files: not when a file is bad whose source says
+    /// [`OnError::Fail`]. It does not depend on the order of files.
+    pub fn verdict(&self) -> Result<(), Broken> {
+        let of_files = self
+            .files
+            .iter()
+            .filter(|file| matches!(file.content, Content::Bad))
+            .flat_map(|file| file.problems.iter().map(|p| (file.on_error, p)));
+        let others = self.others.iter().map(|(on_error, p)| (*on_error, p));
+        let mut broken: Vec<FileProblem> = of_files
+            .chain(others)
+            .filter(|(on_error, p)| *on_error == OnError::Fail && p.severity == Severity::Error)
+            .map(|(_, problem)| problem.clone())
+            .collect();
+        broken.sort();
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(Broken(broken))
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! From sources to hook files.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::definition::Definition;
+use crate::directory::{Directory, order};
+use crate::files::{Content, HookFile, HookFiles};
+use crate::opened::{self, Opened};
+use crate::problem::{Place, Report};
+use crate::schema;
+use crate::source::{OnError, Source, Sources};
+
+/// Reads all sources. It never fails: what is wrong is in the result.
+pub fn load(sources: &Sources) -> HookFiles {
+    let mut loader = Loader {
+        sources,
+        result: HookFiles::default(),
+    };
+    loader.directories();
+    loader.hooks_json();
+    loader.result
+}
+
+type Parse = fn(&[u8], Option<&Path>, &mut Report) -> Vec<Definition>;
+
+struct Loader<'a> {
+    sources: &'a Sources,
+    result: HookFiles,
+}
+
+/// A directory and what it counts.
+struct Listed<'a> {
+    directory: Directory,
+    source: &'a Source,
+    on_error: OnError,
+}
+
+impl<'a> Loader<'a> {
+    fn directories(&mut self) {
+        let mut listed = Vec::new();
+        let mut names: BTreeMap<OsString, Vec<usize>> = BTreeMap::new();
+        for (source, on_error) in &self.sources.list {
+            let Source::Dir(path) = source else { continue };
+            match self.list(path) {
+                Ok(None) => {}
+                Ok(Some((directory, found))) => {
+                    for name in found {
+                        names.entry(name).or_default().push(listed.len());
+                    }
+                    listed.push(Listed {
+                        directory,
+                        source,
+                        on_error: *on_error,
+                    });
+                }
+                Err(reason) => self.other(path, *on_error, |report| {
+                    report.error(Place::File, reason);
+                }),
+            }
+        }
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_by_cached_key(|(name, _)| order(name));
+        for (name, holders) in names {
+            let holders: Vec<&Listed<'_>> = holders.iter().filter_map(|i| listed.get(*i)).collect();
+            self.name(&name, &holders);
+        }
+    }
+
+    fn list(&self, path: &Path) -> Result<Option<(Directory, Vec<OsString>)>, String> {
+        let Some(mut directory) = Directory::open(path, self.sources.access)? else {
+            return Ok(None);
+        };
+        let names = directory.names()?;
+        Ok(Some((directory, names)))
+    }
+
+    /// The last directory that has the name counts.
+    fn name(&mut self, name: &OsStr, holders: &[&Listed<'a>]) {
+        for (i, holder) in holders.iter().enumerate().rev() {
+            let path = holder.directory.file(name);
+            let opened = opened::read(holder.directory.fd(), name, self.sources.access);
+            match opened {
+                Ok(Opened::Gone) => continue,
+                Ok(Opened::Dangling) => {
+                    self.other(&path, holder.on_error, |report| {
+                        report.warning(Place::File, "is a symlink to nothing, ignored");
+                    });
+                    continue;
+                }
+                Ok(Opened::Content(_) | Opened::Disabled) | Err(_) => {}
+            }
+            let mut overrides: Vec<PathBuf> = holders[..i]
+                .iter()
+                .map(|earlier| earlier.directory.file(name))
+                .filter(|earlier| *earlier != path)
+                .collect();
+            overrides.dedup();
+            let file = self.file(
+                path,
+                holder.source,
+                holder.on_error,
+                opened,
+                schema::hooks_d,
+            );
+            self.result.files.push(HookFile { overrides, ..file });
+            return;
+        }
+    }
+
+    fn hooks_json(&mut self) {
+        for (source, on_error) in &self.sources.list {
+            let Source::HooksJson(path) = source else {
+                continue;
+            };
+            let opened = self.open_hooks_json(path);
+            let file = self.file(path.clone(), source, *on_error, opened, schema::hooks_json);
+            self.result.files.push(file);
+        }
+    }
+
+    /// Whoever can write to its directory can replace it, so that is judged as well.
+    fn open_hooks_json(&self, path: &Path) -> Result<Opened, String> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err("is not the path of a file".to_owned());
+        };
+        let access = self.sources.access;
+        let directory = Directory::open(parent, access)
+            .map_err(|reason| format!("the directory {}: {reason}", parent.display()))?;
+        let Some(directory) = directory else {
+            return Err("does not exist".to_owned());
+        };
+        match opened::read(directory.fd(), name, access)? {
+            Opened::Gone => Err("does not exist".to_owned()),
+            Opened::Dangling => Err("is a symlink to nothing".to_owned()),
+            opened => Ok(opened),
+        }
+    }
+
+    fn file(
+        &self,
+        path: PathBuf,
+        source: &Source,
+        on_error: OnError,
+        opened: Result<Opened, String>,
+        parse: Parse,
+    ) -> HookFile {
+        let mut report = Report::default();
+        let content = match opened {
+            Ok(Opened::Content(text)) => {
+                let definitions = parse(&text, self.sources.host_root.as_deref(), &mut report);
+                if report.has_errors() {
+                    Content::Bad
+                } else {
+                    Content::Good(definitions.into())
+                }
+            }
+            Ok(Opened::Disabled | Opened::Dangling | Opened::Gone) => Content::Disabled,
+            Err(reason) => {
+                report.error(Place::File, reason);
+                Content::Bad
+            }
+        };
+        HookFile {
+            problems: report.into_problems(&path),
+            path,
+            source: source.clone(),
+            on_error,
+            overrides: Vec::new(),
+            content,
+        }
+    }
+
+    /// A problem of a name that makes no file.
+    fn other(&mut self, path: &Path, on_error: OnError, tell: impl FnOnce(&mut Report)) {
+        let mut report = Report::default();
+        tell(&mut report);
+        let problems = report.into_problems(path);
+        self.result
+            .others
+            .extend(problems.into_iter().map(|problem| (on_error, problem)));
+    }
+}

@@ -1,0 +1,133 @@
+//! A file of a source: opened once, judged and read through its descriptor.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, makedev};
+
+use crate::source::Access;
+
+/// The largest file that is read, in bytes; a real one has some hundred.
+pub const SIZE_LIMIT: u64 = 1 << 20;
+
+/// How often a file that changes while it is read is read again.
+const ATTEMPTS: u32 = 5;
+
+/// What is found under a name.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A file with this content.
+    Content(Vec<u8>),
+    /// An empty file or the null device: whatever it overrides is switched off.
+    Disabled,
+    /// A symlink to nothing.
+    Dangling,
+    /// Nothing any more.
+    Gone,
+}
+
+/// Reads the file `name` in `dir`, or at the absolute path `name`. Symlinks are followed, since package managers and
+/// Kubernetes make them in directories that only root can write to. The error is a reason.
+pub fn read(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Opened, String> {
+    for _ in 0..ATTEMPTS {
+        if let Some(opened) = read_once(dir, name, access)? {
+            return Ok(opened);
+        }
+    }
+    Err("changes while it is read".to_owned())
+}
+
+/// `None` when the file was written to meanwhile.
+fn read_once(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Option<Opened>, String> {
+    // A FIFO must not hold us, nor a terminal become ours.
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = match openat2(dir, name, how) {
+        Ok(fd) => File::from(fd),
+        Err(Errno::ENOENT) => return Ok(Some(missing(dir, name))),
+        Err(errno) => return Err(failed("open", errno)),
+    };
+    let before = stat(&file)?;
+    match before.st_mode & SFlag::S_IFMT.bits() {
+        kind if kind == SFlag::S_IFREG.bits() => {}
+        kind if kind == SFlag::S_IFCHR.bits() && before.st_rdev == makedev(1, 3) => {
+            return Ok(Some(Opened::Disabled));
+        }
+        kind if kind == SFlag::S_IFDIR.bits() => return Err("is a directory".to_owned()),
+        _ => return Err("is not a regular file".to_owned()),
+    }
+    check_access(&before, access)?;
+    let content = content(&file)?;
+    let after = stat(&file)?;
+    if version(&before) != version(&after) {
+        return Ok(None);
+    }
+    Ok(Some(if content.is_empty() {
+        Opened::Disabled
+    } else {
+        Opened::Content(content)
+    }))
+}
+
+fn missing(dir: BorrowedFd<'_>, name: &OsStr) -> Opened {
+    match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Opened::Dangling,
+        Err(_) => Opened::Gone,
+    }
+}
+
+fn content(file: &File) -> Result<Vec<u8>, String> {
+    let mut content = Vec::with_capacity(4096);
+    file.take(SIZE_LIMIT + 1)
+        .read_to_end(&mut content)
+        .map_err(|e| format!("read: {e}"))?;
+    if content.len() as u64 > SIZE_LIMIT {
+        return Err(format!("is larger than {SIZE_LIMIT} bytes"));
+    }
+    Ok(content)
+}
+
+fn stat(file: impl AsFd) -> Result<FileStat, String> {
+    fstat(file).map_err(|errno| failed("fstat", errno))
+}
+
+/// What changes when a file is written to.
+fn version(stat: &FileStat) -> (i64, i64, i64, i64, i64) {
+    let FileStat {
+        st_size,
+        st_mtime,
+        st_mtime_nsec,
+        st_ctime,
+        st_ctime_nsec,
+        ..
+    } = *stat;
+    (st_size, st_mtime, st_mtime_nsec, st_ctime, st_ctime_nsec)
+}
+
+/// Whether what was opened may be trusted: whoever can write to it becomes root by it. The error is a reason.
+pub fn check_access(stat: &FileStat, access: Access) -> Result<(), String> {
+    if access == Access::Anyone {
+        return Ok(());
+    }
+    if stat.st_uid != 0 {
+        return Err(format!("is owned by user {}, not by root", stat.st_uid));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        let mode = stat.st_mode & 0o7777;
+        return Err(format!(
+            "can be written to by others than root (mode {mode:04o})"
+        ));
+    }
+    Ok(())
+}
+
+/// A call that failed, as a reason.
+pub fn failed(call: &str, errno: Errno) -> String {
+    format!("{call}: {} ({errno:?})", errno.desc().to_lowercase())
+}
