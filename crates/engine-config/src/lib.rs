@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod ask;
 mod change;
 mod containerd;
 mod docker;
@@ -12,15 +13,23 @@ mod error;
 mod file;
 mod layered;
 mod plan;
+mod program;
 mod record;
+mod restart;
 mod runtime;
+mod status;
 mod store;
+mod users;
 mod view;
 
+pub use ask::{Answer, ask, containerd_major};
 pub use change::Change;
 pub use effective::{Effective, Found};
 pub use engine::{Engine, Target};
 pub use error::{Error, Result};
 pub use plan::Plan;
+pub use restart::Restart;
 pub use runtime::{Runtime, check_name};
+pub use status::Status;
 pub use store::{Lock, Store};
+pub use users::containers_of;

@@ -1,11 +1,10 @@
 //! Docker's daemon.json: the keys `runtimes` and `default-runtime`, edited where they stand.
 
-mod strict;
-
 use std::path::Path;
 
+use hook_model::json;
+use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
-use jsonc_parser::{ParseOptions, json};
 use serde_json::{Map, Value};
 
 use crate::effective::{Effective, Found};
@@ -98,10 +97,10 @@ fn check(path: &Path, text: &str) -> Result<Checked> {
             default: None,
         });
     }
-    let value =
-        strict::parse(text).map_err(|(place, reason)| Error::content(path, place, reason))?;
+    let value = json::parse(text).map_err(|e| not_json(path, &e))?;
     let wrong = |pointer: &str, value: &Value, wanted: &str| {
-        Error::content(path, pointer, format!("{}, not {wanted}", kind(value)))
+        let problem = json::wrong_type(pointer, wanted, value);
+        Error::content(path, problem.pointer, problem.reason)
     };
     let Value::Object(mut root) = value else {
         return Err(wrong("the whole file", &value, "an object"));
@@ -125,15 +124,10 @@ fn check(path: &Path, text: &str) -> Result<Checked> {
     Ok(Checked { runtimes, default })
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
+fn not_json(path: &Path, error: &serde_json::Error) -> Error {
+    let reason = error.to_string();
+    let reason = reason.split(" at line ").next().unwrap_or_default();
+    Error::content(path, format!("{}:{}", error.line(), error.column()), reason)
 }
 
 /// The file as a tree that remembers every byte.
@@ -172,14 +166,18 @@ impl Document {
         }
         let runtimes = self.object.object_value_or_set(RUNTIMES);
         match runtimes.object_value(&runtime.name) {
-            Some(entry) => set(&entry, "path", json!(program)),
-            None => set(&runtimes, &runtime.name, json!({ "path": program })),
+            Some(entry) => set(&entry, "path", program.into()),
+            None => set(
+                &runtimes,
+                &runtime.name,
+                CstInputValue::Object(vec![("path".to_owned(), program.into())]),
+            ),
         }
     }
 
     fn set_default(&self, checked: &Checked, name: &str) {
         if checked.default.as_deref() != Some(name) {
-            set(&self.object, DEFAULT, json!(name));
+            set(&self.object, DEFAULT, name.into());
         }
     }
 

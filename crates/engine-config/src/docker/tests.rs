@@ -45,20 +45,26 @@ fn what_is_there_already_is_not_touched() {
 #[test]
 fn wrong_types_duplicates_and_trailing_data_are_refused() {
     for (text, error) in [
-        ("null", "the whole file: null, not an object"),
-        ("[]", "the whole file: an array, not an object"),
-        ("{\"runtimes\":[]}", "/runtimes: an array, not an object"),
-        ("{\"runtimes\":null}", "/runtimes: null, not an object"),
+        ("null", "the whole file: expected an object, found null"),
+        ("[]", "the whole file: expected an object, found an array"),
+        (
+            "{\"runtimes\":[]}",
+            "/runtimes: expected an object, found an array",
+        ),
+        (
+            "{\"runtimes\":null}",
+            "/runtimes: expected an object, found null",
+        ),
         (
             "{\"runtimes\":{\"a/b\":1}}",
-            "/runtimes/a~1b: a number, not an object",
+            "/runtimes/a~1b: expected an object, found a number",
         ),
         (
             "{\"default-runtime\":1}",
-            "/default-runtime: a number, not a string",
+            "/default-runtime: expected a string, found a number",
         ),
-        ("{\"a\":1,\n\"a\":2}", "2:6: the key \"a\" twice"),
-        ("{\"x\":{\"a\":1,\"a\":2}}", "1:18: the key \"a\" twice"),
+        ("{\"a\":1,\n\"a\":2}", "2:3: /a: duplicate key"),
+        ("{\"x\":{\"a\":1,\"a\":2}}", "1:15: /x/a: duplicate key"),
         ("{} {}", "1:4: trailing characters"),
         ("{\"a\":1,}", "1:8: trailing comma"),
         ("{} // c", "1:4: trailing characters"),
