@@ -66,13 +66,27 @@ impl<'a> Plan<'a> {
         self.changes.is_empty() && self.old == self.new
     }
 
-    /// A configured runtime that a later file overrides is none.
-    fn warn_unless_used(&mut self, runtime: &Runtime) -> Result<()> {
+    /// Whether files name a default runtime now and none afterwards.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is not as the engine wants it.
+    pub fn drops_default(&self) -> Result<bool> {
+        let before = effective(self.target, &View::default())?;
+        Ok(before.default.is_some() && self.effective()?.default.is_none())
+    }
+
+    /// What the engine will take from its files.
+    fn effective(&self) -> Result<Effective> {
         let mut view = View::default();
         for change in &self.changes {
             view.put(&change.path, change.after.clone());
         }
-        let effective = effective(self.target, &view)?;
+        effective(self.target, &view)
+    }
+
+    /// A configured runtime that a later file overrides is none.
+    fn warn_unless_used(&mut self, runtime: &Runtime) -> Result<()> {
+        let effective = self.effective()?;
         let engine = self.target.engine;
         let name = &runtime.name;
         match effective.runtimes.get(name) {

@@ -64,20 +64,34 @@ impl Restart {
 
 /// Sends SIGHUP to the one process of that name in our pid namespace; daemons in containers have their own.
 fn reload(daemon: &str) -> Result<()> {
-    let ours = fs::read_link("/proc/self/ns/pid").ok();
-    let mut found = processes().filter(|process| {
-        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim_end() == daemon)
-            && fs::read_link(process.join("ns/pid")).ok() == ours
-    });
     let failed = |reason: &str| Error::Engine(format!("reload {daemon}: {reason}"));
-    let process = found.next().ok_or_else(|| failed("it is not running"))?;
-    if found.next().is_some() {
-        return Err(failed("more than one is running: send SIGHUP by hand"));
-    }
-    let pid = process.file_name().and_then(|n| n.to_str()?.parse().ok());
-    let pid = pid.ok_or_else(|| failed("it has no pid"))?;
+    let found = daemons(daemon);
+    let pid = match found.as_slice() {
+        [] => return Err(failed("it is not running")),
+        [pid] => *pid,
+        _ => return Err(failed("more than one is running: send SIGHUP by hand")),
+    };
     kill(Pid::from_raw(pid), Signal::SIGHUP)
         .map_err(|e| failed(&format!("kill({pid}, SIGHUP): {}", e.desc().to_lowercase())))
+}
+
+/// The pids of the processes of that name. A child that is about to execute something else still has its parent's name.
+fn daemons(name: &str) -> Vec<i32> {
+    let ours = fs::read_link("/proc/self/ns/pid").ok();
+    let found: Vec<(i32, i32)> = processes()
+        .filter(|process| fs::read_link(process.join("ns/pid")).ok() == ours)
+        .filter_map(|process| {
+            let stat = fs::read_to_string(process.join("stat")).ok()?;
+            // The name stands in parentheses and may hold some itself.
+            let (pid, rest) = stat.split_once(" (")?;
+            let (comm, rest) = rest.rsplit_once(") ")?;
+            let parent = rest.split(' ').nth(1)?.parse().ok()?;
+            (comm == name).then_some((pid.parse().ok()?, parent))
+        })
+        .collect();
+    let is_child = |parent: i32| found.iter().any(|(pid, _)| *pid == parent);
+    let parents = found.iter().filter(|(_, parent)| !is_child(*parent));
+    parents.map(|(pid, _)| *pid).collect()
 }
 
 fn restart(engine: Engine) -> Result<()> {

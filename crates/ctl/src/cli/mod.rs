@@ -1,0 +1,38 @@
+//! The command line as clap structures, one file for each group of commands.
+
+pub mod runtime;
+
+use clap::{Parser, Subcommand};
+
+/// Configure engines for lxcri, check and explain hooks, install the programs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lxcri-ctl",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Example: a hook for every container of Docker
+  lxcri-ctl hooks validate
+  lxcri-ctl runtime configure --engine docker --set-default --restart signal
+
+Exit status: 0 success, 1 failure or a problem was found, 2 wrong usage."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a runtime known to a container engine, undo that, or see what the engine uses
+    #[command(subcommand, after_help = runtime::EXAMPLE)]
+    Runtime(runtime::Command),
+    /// Print the completion script of a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}

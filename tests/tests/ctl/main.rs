@@ -1,0 +1,5 @@
+//! The command lxcri-ctl where a machine is needed: engines, daemons, processes.
+
+mod engines;
+mod restart;
+mod support;
