@@ -24,5 +24,6 @@ mod stdin;
 #[allow(unsafe_code)]
 mod sys;
 
+pub use error::CallError;
 pub use hook_model::{HookFailure, Record};
 pub use run::{Context, Cwd, run_hook, run_hook_at, run_phase};
