@@ -5,6 +5,8 @@ use std::io;
 use anyhow::Error;
 use nix::errno::Errno;
 
+use crate::output::plain;
+
 /// The error and its causes on one line, each cause once.
 pub fn one_line(error: &Error) -> String {
     let mut line = String::new();
@@ -24,7 +26,5 @@ pub fn one_line(error: &Error) -> String {
         line.push_str(&text);
     }
     // Names of files may hold anything.
-    line.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    plain(&line)
 }

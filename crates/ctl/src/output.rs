@@ -23,3 +23,9 @@ pub fn print(text: &str) -> Result<()> {
 pub fn warn(text: &str) {
     eprintln!("lxcri-ctl: warning: {text}");
 }
+
+/// A text from a file or a directory on one line, whatever it holds.
+pub fn plain(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.collect()
+}

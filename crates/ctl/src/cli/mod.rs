@@ -1,8 +1,9 @@
 //! The command line as clap structures, one file for each group of commands.
 
+pub mod hooks;
 pub mod runtime;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Configure engines for lxcri, check and explain hooks, install the programs.
 #[derive(Debug, Parser)]
@@ -29,10 +30,22 @@ pub enum Command {
     /// Make a runtime known to a container engine, undo that, or see what the engine uses
     #[command(subcommand, after_help = runtime::EXAMPLE)]
     Runtime(runtime::Command),
+    /// Check, list, explain and inject hooks
+    #[command(subcommand, after_help = hooks::EXAMPLE)]
+    Hooks(hooks::Command),
     /// Print the completion script of a shell
     #[command(hide = true)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines to read
+    Text,
+    /// JSON
+    Json,
 }

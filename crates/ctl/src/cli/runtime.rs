@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::Format;
+
 /// Shown by `lxcri-ctl runtime --help`.
 pub const EXAMPLE: &str =
     "Example: lxcri-ctl runtime configure --engine containerd --set-default --dry-run";
@@ -119,13 +121,4 @@ pub enum Restart {
     Signal,
     /// systemctl restart
     Systemd,
-}
-
-/// For people or for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Lines to read
-    Text,
-    /// JSON
-    Json,
 }

@@ -1,5 +1,6 @@
 //! One file for each command; each prints, and returns the exit status.
 
+mod hooks;
 mod runtime;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use crate::output::print;
 pub fn execute(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Runtime(command) => runtime::execute(command),
+        Command::Hooks(command) => hooks::execute(command),
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             let mut script = Vec::new();

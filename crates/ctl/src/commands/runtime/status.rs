@@ -7,7 +7,8 @@ use engine_config::{Answer, Found, Status, Store, Target, ask, containers_of};
 use serde_json::{Value, json};
 
 use super::target;
-use crate::cli::runtime::{Format, Status as Options};
+use crate::cli::Format;
+use crate::cli::runtime::Status as Options;
 use crate::output::print as print_text;
 
 /// All that is reported.
