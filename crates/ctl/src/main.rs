@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod errors;
 mod output;
+mod settings;
 
 use std::process::ExitCode;
 

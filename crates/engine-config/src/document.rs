@@ -107,8 +107,11 @@ impl Layer {
     }
 }
 
-/// Parses a TOML file.
-pub(crate) fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
+/// Parses the text of a TOML file.
+///
+/// # Errors
+/// What is wrong with it, with line and column.
+pub fn parse(path: &Path, text: &str) -> Result<DocumentMut> {
     text.parse().map_err(|e: toml_edit::TomlError| {
         let at = e.span().map_or(0, |span| span.start.min(text.len()));
         let before = text.get(..at).unwrap_or_default();

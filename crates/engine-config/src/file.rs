@@ -19,7 +19,10 @@ const TEMPORARY: &str = ".lxcri-ctl-";
 const NEW_MODE: u32 = 0o644;
 
 /// Reads a text file; `None` when there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<String>> {
+///
+/// # Errors
+/// When it is no regular file, larger than 4 MiB, or not UTF-8.
+pub fn read(path: &Path) -> Result<Option<String>> {
     let opened = File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -46,7 +49,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>> {
 }
 
 /// The path of the file itself. A symlink is followed where nobody but root and the caller can change what it leads to.
-pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// When somebody else can, or it leads nowhere.
+pub fn resolve(path: &Path) -> Result<PathBuf> {
     let is_link = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.is_symlink(),
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(path.to_owned()),
@@ -73,7 +79,8 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
-fn trusted(metadata: &Metadata) -> bool {
+/// Whether only root and the caller can write to it; in a directory with the sticky bit others cannot replace their files.
+pub fn trusted(metadata: &Metadata) -> bool {
     let owner = metadata.uid() == 0 || metadata.uid() == nix::unistd::geteuid().as_raw();
     let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
     owner && (metadata.mode() & 0o022 == 0 || sticky)
@@ -81,7 +88,10 @@ fn trusted(metadata: &Metadata) -> bool {
 
 /// Replaces or makes a file: written beside it, flushed to disk, renamed. Mode and owner are those of the file that is
 /// replaced, or of `like` for a new one.
-pub(crate) fn replace(path: &Path, content: &[u8], like: Option<&Path>) -> Result<()> {
+///
+/// # Errors
+/// When it cannot be written; the old file is there then.
+pub fn replace(path: &Path, content: &[u8], like: Option<&Path>) -> Result<()> {
     let directory = parent(path)?;
     sweep(directory);
     let model = fs::symlink_metadata(path)

@@ -10,7 +10,7 @@ mod document;
 mod effective;
 mod engine;
 mod error;
-mod file;
+pub mod file;
 mod layered;
 mod plan;
 mod program;
@@ -24,6 +24,7 @@ mod view;
 
 pub use ask::{Answer, ask, containerd_major};
 pub use change::Change;
+pub use document::parse as parse_toml;
 pub use effective::{Effective, Found};
 pub use engine::{Engine, Target};
 pub use error::{Error, Result};

@@ -326,6 +326,7 @@ impl<'a> Known<'a> {
             }
         }
         Some(Record {
+            engine: self.target.engine,
             config: self.target.config.clone(),
             drop_in: self.target.drop_in.clone(),
             runtimes,

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::engine::Engine;
 use crate::runtime::Runtime;
 
 /// The record of one engine with one configuration file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Record {
-    /// The engine's configuration file.
+    /// The engine.
+    pub engine: Engine,
+    /// Its configuration file.
     pub config: PathBuf,
     /// Our file, for the engines that have drop-ins.
     pub drop_in: Option<PathBuf>,

@@ -1,15 +1,17 @@
 //! The directory of records and backups, and the lock on it.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::engine::Target;
+use crate::engine::{Engine, Target};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::record::{Record, digest};
+use crate::runtime::Runtime;
 
 const RECORD: &str = "record.json";
 
@@ -63,15 +65,31 @@ impl Store {
         }
     }
 
+    /// The runtimes that have been configured, and in which engine.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn configured(&self) -> Result<Vec<(Engine, Runtime)>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("list", &self.directory, e)),
+        };
+        let mut configured = Vec::new();
+        for entry in entries {
+            let place = entry.map_err(|e| Error::io("list", &self.directory, e))?;
+            let record = read_record(&place.path().join(RECORD))?;
+            if let Some(record) = record {
+                let runtimes = record.runtimes.into_iter();
+                configured.extend(runtimes.map(|runtime| (record.engine, runtime)));
+            }
+        }
+        Ok(configured)
+    }
+
     /// The record of these files; `None` when nothing has been done to them.
     pub(crate) fn load(&self, target: &Target) -> Result<Option<Record>> {
-        let path = self.place(target).join(RECORD);
-        let Some(text) = file::read(&path)? else {
-            return Ok(None);
-        };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|e| Error::content(&path, format!("{}:{}", e.line(), e.column()), e))
+        read_record(&self.place(target).join(RECORD))
     }
 
     /// Writes the record.
@@ -125,6 +143,18 @@ impl Store {
         let short = digest.get(..12).unwrap_or(&digest);
         self.directory.join(format!("{}-{short}", target.engine))
     }
+}
+
+fn read_record(path: &Path) -> Result<Option<Record>> {
+    let text = match file::read(path) {
+        // The lock is no directory.
+        Err(Error::Io { cause, .. }) if cause.kind() == ErrorKind::NotADirectory => None,
+        text => text?,
+    };
+    let record = text.map(|text| serde_json::from_str(&text));
+    record
+        .transpose()
+        .map_err(|e| Error::content(path, format!("{}:{}", e.line(), e.column()), e))
 }
 
 /// `daemon.json.1f2e3d4c5b6a`: one name for one content.

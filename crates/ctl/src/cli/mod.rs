@@ -1,7 +1,10 @@
 //! The command line as clap structures, one file for each group of commands.
 
+pub mod config;
 pub mod hooks;
+pub mod install;
 pub mod runtime;
+pub mod schema;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -33,6 +36,18 @@ pub enum Command {
     /// Check, list, explain and inject hooks
     #[command(subcommand, after_help = hooks::EXAMPLE)]
     Hooks(hooks::Command),
+    /// Show, change and check the configuration of lxcri and lxcri-inject
+    #[command(subcommand, after_help = config::EXAMPLE)]
+    Config(config::Command),
+    /// Install the programs that lie beside this one, each replaced as a whole
+    #[command(after_help = "Example: ./lxcri-ctl install --prefix /usr/local")]
+    Install(install::Prefix),
+    /// Remove the installed programs
+    #[command(after_help = "Example: lxcri-ctl uninstall --prefix /usr/local")]
+    Uninstall(install::Uninstall),
+    /// Print the JSON Schema of a hook file or a configuration file
+    #[command(after_help = "Example: lxcri-ctl schema hooks > hooks.schema.json")]
+    Schema(schema::Schema),
     /// Print the completion script of a shell
     #[command(hide = true)]
     Completions {
