@@ -49,7 +49,10 @@ pub enum Command {
     #[command(after_help = "Example: lxcri-ctl schema hooks > hooks.schema.json")]
     Schema(schema::Schema),
     /// Print the completion script of a shell
-    #[command(hide = true)]
+    #[command(
+        hide = true,
+        after_help = "Example: lxcri-ctl completions bash > lxcri-ctl"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,

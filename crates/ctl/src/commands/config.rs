@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use engine_config::{file, parse_toml};
-use toml_edit::{Array, DocumentMut, Item, value};
+use toml_edit::{Array, DocumentMut, Item, RawString, value};
 
 use crate::cli::config::{Command, Name, Named, Set};
 use crate::output::print;
@@ -69,9 +69,7 @@ fn set(options: &Set) -> Result<()> {
     let mut document = parse_toml(&path, before.as_deref().unwrap_or_default())?;
     match new {
         Some(item) => put(&mut document, key, item),
-        None => {
-            document.remove(key.name);
-        }
+        None => remove(&mut document, key.name),
     }
     refuse(&path, &check::problems(settings, document.as_table()))?;
     let after = document.to_string();
@@ -100,13 +98,41 @@ fn item(key: &Key, words: &[String]) -> Result<Option<Item>> {
     }))
 }
 
-/// Replaces the value and leaves the comment behind it.
+/// Replaces the value and leaves the comments around it.
 fn put(document: &mut DocumentMut, key: &Key, mut item: Item) {
-    let old = document.get(key.name).and_then(Item::as_value);
-    if let (Some(old), Some(new)) = (old, item.as_value_mut()) {
+    let Some(old) = document.get_mut(key.name) else {
+        document.insert(key.name, item);
+        return;
+    };
+    if let (Some(old), Some(new)) = (old.as_value(), item.as_value_mut()) {
         *new.decor_mut() = old.decor().clone();
     }
-    document.insert(key.name, item);
+    *old = item;
+}
+
+/// Removes a key, and leaves the comment above it to the next one.
+fn remove(document: &mut DocumentMut, name: &str) {
+    let next = document.iter().map(|(key, _)| key.to_owned());
+    let next = next.skip_while(|key| key != name).nth(1);
+    let Some((key, _)) = document.remove_entry(name) else {
+        return;
+    };
+    let text = |raw: Option<&RawString>| {
+        raw.and_then(RawString::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let above = text(key.leaf_decor().prefix());
+    match next.and_then(|next| document.key_mut(&next)) {
+        Some(mut next) => {
+            let own = text(next.leaf_decor().prefix());
+            next.leaf_decor_mut().set_prefix(above + &own);
+        }
+        None => {
+            let own = text(Some(document.trailing()));
+            document.set_trailing(above + &own);
+        }
+    }
 }
 
 /// Nobody else changes a file of this directory with this program at the same time. It is made if it `must_exist`.

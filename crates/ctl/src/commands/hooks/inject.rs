@@ -24,10 +24,14 @@ pub fn execute(options: &Inject) -> Result<()> {
     let (Some(bundle), true) = (config.parent(), config.ends_with(CONFIG_FILE)) else {
         bail!("{}: not the {CONFIG_FILE} of a bundle", config.display());
     };
+    let before = read(&config)?;
     for problem in prepare(&settings, bundle)? {
         warn(&problem.to_string());
     }
-    Ok(())
+    if read(&config)? == before {
+        return print("nothing to change\n");
+    }
+    print(&format!("changed {}\n", config.display()))
 }
 
 /// Prints the difference. Nothing is run, so what precreate hooks would change is not part of it.
