@@ -15,13 +15,20 @@ INSTALL = install
 .DEFAULT_GOAL := build
 .PHONY: build install uninstall demo test test-v2 test-matrix bench lint help clean deps
 
+# lxcri lives for milliseconds, half of one in the dynamic linker: without it where the C library can be linked statically.
+STATIC = $(if $(wildcard $(shell $(CC) -print-file-name=libc.a)),-C target-feature=+crt-static)
+define BUILD
+$(CARGO) build --workspace --exclude lxcri-tests --exclude lxcri-runtime --release
+$(CARGO) rustc -p lxcri-runtime --bin lxcri --release -- $(STATIC)
+endef
+
 build: ## build the release binaries (the default)
-	$(CARGO) build --workspace --exclude lxcri-tests --release
+	$(BUILD)
 
 # Built only if missing, so that root can install without a toolchain.
 BUILT = $(addprefix $(RELEASE)/,$(PROGRAMS)) $(LAUNCHER)
 $(BUILT):
-	$(CARGO) build --workspace --exclude lxcri-tests --release
+	$(BUILD)
 
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: $(BUILT) ## install to $(DESTDIR)$(PREFIX)

@@ -23,8 +23,10 @@ pub enum Command {
 impl Command {
     /// Takes the arguments apart.
     pub fn from_start(start: &Start) -> Command {
-        let Some(first) = start.arg(1) else {
-            return from_environment(start);
+        // The runtime lets it take the place of the shell that LXC would start for its hook (docs/architecture.md).
+        let as_shell = start.arg(0).is_some_and(|name| name.is(text!("sh")));
+        let Some(first) = start.arg(1).filter(|_| !as_shell) else {
+            return from_environment(start, as_shell);
         };
         let third = start.arg(3);
         let sync = third.is_some_and(|third| third.is(text!("sync")));
@@ -54,7 +56,7 @@ fn usage() -> ! {
 }
 
 /// With `lxc.hook.version = 1`, liblxc says in the environment which hook this is (lxc.container.conf(5)).
-fn from_environment(start: &Start) -> Command {
+fn from_environment(start: &Start, sync: bool) -> Command {
     let kind = variable(start, text!("LXC_HOOK_TYPE"));
     let phase = if kind.is(text!("mount")) {
         Phase::CreateContainer
@@ -71,11 +73,7 @@ fn from_environment(start: &Start) -> Command {
         Phase::StartContainer => text!("/.lxcri"),
         _ => parent(variable(start, text!("LXC_CONFIG_FILE")).bytes()),
     };
-    Command::Phase {
-        phase,
-        dir,
-        sync: false,
-    }
+    Command::Phase { phase, dir, sync }
 }
 
 #[inline(never)]

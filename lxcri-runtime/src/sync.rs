@@ -11,7 +11,7 @@ use hook_tree::sync as kind;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    UnixAddr, accept4, bind, getsockopt, listen, recvmsg, sendmsg, socket, sockopt,
+    UnixAddr, accept4, bind, getsockopt, listen, recv, recvmsg, sendmsg, socket, sockopt,
 };
 
 use crate::access::Access;
@@ -129,7 +129,8 @@ impl Peer {
         {
             bail!("the launcher did not answer in time");
         }
-        let mut buffer = vec![0; kind::PACKET_LIMIT];
+        // Most packets are a few bytes; to clear room for the largest takes longer than to receive them.
+        let mut buffer = vec![0; self.next_length()?.min(kind::PACKET_LIMIT)];
         let mut control = nix::cmsg_space!([RawFd; 4]);
         let (length, mut fds) = loop {
             let mut parts = [IoSliceMut::new(&mut buffer)];
@@ -163,6 +164,19 @@ impl Peer {
             payload: buffer,
             fd: fds.pop(),
         }))
+    }
+
+    /// Waits for a packet and returns its length, 0 at the end of the connection.
+    fn next_length(&self) -> Result<usize> {
+        loop {
+            let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+            match recv(self.socket.as_raw_fd(), &mut [], flags) {
+                Ok(length) => return Ok(length),
+                Err(Errno::EINTR) => {}
+                Err(Errno::ECONNRESET) => return Ok(0),
+                Err(e) => return Err(anyhow!(e)).context("receive from the launcher"),
+            }
+        }
     }
 
     /// Receives a packet of one kind.

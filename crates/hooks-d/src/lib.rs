@@ -17,6 +17,7 @@ mod members;
 mod opened;
 mod pattern;
 pub mod pin;
+pub mod precreate;
 mod problem;
 mod re2;
 mod schema;

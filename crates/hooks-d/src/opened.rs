@@ -10,6 +10,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, makedev};
 
 use crate::source::Access;
+use crate::text::{failed, failed_io};
 
 /// The largest file that is read, in bytes; a real one has some hundred.
 pub const SIZE_LIMIT: u64 = 1 << 20;
@@ -86,7 +87,7 @@ fn content(file: &File) -> Result<Vec<u8>, String> {
     let mut content = Vec::with_capacity(4096);
     file.take(SIZE_LIMIT + 1)
         .read_to_end(&mut content)
-        .map_err(|e| format!("read: {e}"))?;
+        .map_err(|e| failed_io("read", &e))?;
     if content.len() as u64 > SIZE_LIMIT {
         return Err(format!("is larger than {SIZE_LIMIT} bytes"));
     }
@@ -125,9 +126,4 @@ pub fn check_access(stat: &FileStat, access: Access) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// A call that failed, as a reason.
-pub fn failed(call: &str, errno: Errno) -> String {
-    format!("{call}: {} ({errno:?})", errno.desc().to_lowercase())
 }

@@ -36,6 +36,16 @@ fn a_hook_with_the_pinned_content_is_what_the_descriptor_holds() {
 }
 
 #[test]
+fn a_script_is_checked_but_cannot_be_executed_by_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hook");
+    fs::write(&path, "#!").unwrap();
+    // Of "#!".
+    let digest = "3612ddaf46e149a4f583faf0face846585148f59e0ce2645594df83b5dc807e8";
+    assert!(pin::verify(&selected(&path, Some(digest))).is_ok_and(|fd| fd.is_none()));
+}
+
+#[test]
 fn a_hook_without_a_pin_is_not_looked_at() {
     let hook = selected("/missing".as_ref(), None);
     assert!(pin::verify(&hook).unwrap().is_none());
@@ -67,7 +77,8 @@ fn what_cannot_be_read_is_refused() {
             .to_string()
     };
     assert!(
-        refused(&dir.path().join("missing")).ends_with("No such file or directory (os error 2)")
+        refused(&dir.path().join("missing"))
+            .ends_with(": open: no such file or directory (ENOENT)")
     );
     assert!(refused(dir.path()).ends_with("is not a regular file"));
     assert!(refused("/dev/zero".as_ref()).ends_with("is not a regular file"));

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use hook_model::Phase;
 use hook_tree::sync as kind;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -57,6 +58,9 @@ impl<'a> Birth<'a> {
             cgroup: cgroup.dir_fd().context("enter cgroup")?,
             tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
             cgroup_namespace,
+            // In a user namespace the cover could not be taken away again.
+            as_shell: (prepared.namespaces.user == Namespace::Inherited)
+                .then(|| prepared.launcher.clone()),
         };
         let lxc = Lxc::find()?.start(container, &runtime.root, &birth)?;
         Ok(Birth {
@@ -72,11 +76,20 @@ impl<'a> Birth<'a> {
 
     /// While LXC starts: opens what the container needs of the host, which the runtime's mount namespace still shows.
     pub fn open_sources(&mut self, prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
+        // Hooks may look for what is covered for LXC, and enter the container's mount namespace to do so.
+        let before_pivot = [
+            Phase::Prestart,
+            Phase::CreateRuntime,
+            Phase::CreateContainer,
+        ]
+        .into_iter()
+        .any(|phase| !prepared.hooks.get(phase).is_empty());
         let host = Host {
             bundle: &prepared.bundle,
             own_cgroups: &prepared.own_cgroups(cgroup),
             guest: &self.container.file(hook_tree::names::GUEST),
             launcher: &prepared.launcher,
+            covered: before_pivot.then_some(Path::new(tools::SHELL)),
         };
         self.sources = Some(Sources::open(&prepared.mounts, &host)?);
         if let (false, Some(owner)) = (prepared.terminal, prepared.owner) {
@@ -88,17 +101,23 @@ impl<'a> Birth<'a> {
     /// Waits for the launcher in the mount hook and returns init, which is its parent.
     pub fn mount_hook(&mut self) -> Result<Process> {
         let monitor = self.lxc.pid;
-        let peer = self.accept(|pid| has_ancestor(pid, monitor))?;
-        let init = process::stat(peer.pid)
-            .map(|s| s.parent)
-            .context("the launcher ended before its time")?;
+        let mut init = None;
+        let peer = self.accept(|pid| {
+            init = init_of(pid, monitor);
+            init.is_some()
+        })?;
         peer.expect(kind::MOUNT_READY, Instant::now() + PATIENCE)?;
         self.mount_hook = Some(peer);
-        Process::of(init).context("init ended before its time")
+        init.context("init ended before its time")
     }
 
-    /// Makes the mounts and, where the process gets one, the terminal.
-    pub fn make_mounts(&mut self, init: Process, prepared: &Prepared) -> Result<Option<Terminal>> {
+    /// Makes the mounts and, where the process gets one, the terminal. Runs `beside` while the mounts are made.
+    pub fn make_mounts(
+        &mut self,
+        init: Process,
+        prepared: &Prepared,
+        beside: impl FnOnce() -> Result<()>,
+    ) -> Result<Option<Terminal>> {
         let peer = self
             .mount_hook
             .as_ref()
@@ -114,8 +133,9 @@ impl<'a> Birth<'a> {
             namespace,
             prepared.rootfs.clone(),
             true,
+            self.container.file(tools::COVER),
         );
-        engine.make_mounts(&mut Maker::new(peer))?;
+        engine.make_mounts(&mut Maker::new(peer), beside)??;
         let terminal = match prepared.terminal {
             true => {
                 let pty = engine.open_pty().context("/process/terminal")?;
@@ -193,7 +213,7 @@ impl<'a> Birth<'a> {
     /// Accepts a launcher, as long as LXC makes progress.
     ///
     /// In a container with a user namespace its root may connect to the socket, too: only who must come is believed.
-    fn accept(&mut self, expected: impl Fn(i32) -> bool) -> Result<Peer> {
+    fn accept(&mut self, mut expected: impl FnMut(i32) -> bool) -> Result<Peer> {
         let pid = self.lxc.pid;
         let end = Instant::now() + PATIENCE;
         let mut zombies = 0;
@@ -236,12 +256,18 @@ impl<'a> Birth<'a> {
     }
 }
 
-/// Whether a process descends from another one. The shell of the hook lies in between, and where namespaces are joined a
-/// process of LXC's.
-fn has_ancestor(pid: i32, ancestor: i32) -> bool {
-    std::iter::successors(process::stat(pid), |s| process::stat(s.parent))
-        .take(6)
-        .any(|s| s.parent == ancestor)
+/// The init of the container whose mount hook the launcher is: its parent, if that descends from LXC's monitor. Where
+/// namespaces are joined, a process of LXC's lies in between.
+fn init_of(launcher: i32, monitor: i32) -> Option<Process> {
+    let pid = process::stat(launcher)?.parent;
+    let stat = process::stat(pid)?;
+    std::iter::successors(Some(stat), |s| process::stat(s.parent))
+        .take(5)
+        .any(|s| s.parent == monitor)
+        .then_some(Process {
+            pid,
+            start_time: stat.start_time,
+        })
 }
 
 /// Whether a process has children and all of them have ended without being waited for.

@@ -133,32 +133,24 @@ impl Attempt<'_> {
         Ok(Created { init, master })
     }
 
-    /// Makes everything that LXC must find: the cgroup, and at the same time the first files and the sync socket.
+    /// Makes everything that LXC must find: the first files, the sync socket, the cgroup.
     fn make_ready(&mut self, plan: CgroupPlan, state: &State) -> Result<(Cgroup, Listener)> {
         let prepared = &self.prepared;
-        let (cgroup, listener) = std::thread::scope(|scope| {
-            let cgroup = scope.spawn(|| {
-                let cgroup = plan.create().context("make cgroup")?;
-                limits::devices(prepared, &cgroup)?;
-                if let Some(root) = prepared.user_namespace_root() {
-                    cgroup
-                        .delegate(root.into())
-                        .context("delegate the cgroup to the user namespace")?;
-                }
-                anyhow::Ok(cgroup)
-            });
-            let listener = self.write_first_files(state).and_then(|()| {
-                Listener::bind(
-                    &self.container.file(names::GUEST),
-                    names::SYNC,
-                    prepared.access,
-                )
-            });
-            (cgroup.join(), listener)
-        });
-        let cgroup = cgroup.map_err(|_| anyhow!("a thread ended before its time"))??;
+        self.write_first_files(state)?;
+        let listener = Listener::bind(
+            &self.container.file(names::GUEST),
+            names::SYNC,
+            prepared.access,
+        )?;
+        let cgroup = plan.create().context("make cgroup")?;
+        limits::devices(prepared, &cgroup)?;
+        if let Some(root) = prepared.user_namespace_root() {
+            cgroup
+                .delegate(root.into())
+                .context("delegate the cgroup to the user namespace")?;
+        }
         self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
-        Ok((cgroup, listener?))
+        Ok((cgroup, listener))
     }
 
     /// The rendezvous: makes the mounts, and at the same time writes down who init is and sets what its namespaces hold.
@@ -171,18 +163,11 @@ impl Attempt<'_> {
         let record = self.record.as_mut().context("no record")?;
         record.init = Some(init);
         let (container, prepared, record) = (self.container, &self.prepared, &*record);
-        std::thread::scope(|scope| {
-            let others = scope.spawn(|| {
-                container.write_record(record)?;
-                container.write_state(state)?;
-                guest::write_state(container, state, init.inner_pid(), prepared.access)?;
-                limits::namespaced(init, prepared)
-            });
-            let terminal = birth.make_mounts(init, prepared);
-            others
-                .join()
-                .map_err(|_| anyhow!("a thread ended before its time"))??;
-            terminal
+        birth.make_mounts(init, prepared, || {
+            container.write_record(record)?;
+            container.write_state(state)?;
+            guest::write_state(container, state, init.inner_pid(), prepared.access)?;
+            limits::namespaced(init, prepared)
         })
     }
 

@@ -27,6 +27,8 @@ const DIRECTORIES: [&str; 6] = [
     "/sbin",
     "/bin",
 ];
+/// What LXC executes each hook with.
+pub const SHELL: &str = "/bin/sh";
 /// Where LXC keeps its lock files when it runs as root.
 const LOCKS: &str = "/run/lxc/lock";
 /// How long lxc-destroy may take, hooks aside.
@@ -34,7 +36,7 @@ const OWN_TIME: Duration = Duration::from_secs(10);
 /// Name of LXC's log in a container's directory.
 const LOG: &str = "lxc.log";
 /// Name of the empty directory that hides the cgroup file systems from LXC.
-const COVER: &str = "cover";
+pub const COVER: &str = "cover";
 
 /// LXC's tools on this host.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Birth {
     pub tasks: Vec<OwnedFd>,
     /// A cgroup namespace to join.
     pub cgroup_namespace: Option<OwnedFd>,
+    /// The launcher, if it may take the place of the shell that LXC starts for a hook.
+    pub as_shell: Option<PathBuf>,
 }
 
 /// A running `lxc-start`, which is the container's monitor until it is ended. Dropping it ends it.
@@ -98,6 +102,7 @@ impl Lxc {
             .write(true)
             .open("/dev/null")
             .context("open /dev/null")?;
+        let shell = birth.as_shell.as_deref().and_then(shell);
         let spawned = sys::spawn(&sys::Spawn {
             program: &string(self.start.as_os_str())?,
             arguments: &arguments,
@@ -106,6 +111,7 @@ impl Lxc {
             tasks: &birth.tasks,
             cgroup_namespace: birth.cgroup_namespace.as_ref().map(|fd| fd.as_fd()),
             cover: &cover(container)?,
+            shell: shell.as_ref(),
             null: null.as_fd(),
         })
         .map_err(|(step, error)| {
@@ -238,6 +244,23 @@ fn cover(container: &Container) -> Result<CString> {
         _ => {}
     }
     CString::new(path.as_os_str().as_bytes()).with_context(|| format!("use {}", path.display()))
+}
+
+/// The shell that LXC starts for a hook, to be covered by the launcher. Nothing where it cannot be found out what to do.
+fn shell(launcher: &Path) -> Option<sys::Shell> {
+    let string = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
+    let path = fs::canonicalize(SHELL).ok()?;
+    let id = |path: &Path| sys::mount_id(&string(path)?);
+    let mount = id(&path)?;
+    let mount_point = path
+        .ancestors()
+        .take_while(|p| id(p) == Some(mount))
+        .last()?;
+    Some(sys::Shell {
+        mount_point: string(mount_point)?,
+        path: string(&path)?,
+        cover: string(launcher)?,
+    })
 }
 
 fn find(name: &str) -> Option<PathBuf> {

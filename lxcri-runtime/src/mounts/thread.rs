@@ -26,6 +26,16 @@ pub(crate) fn in_thread<R: Send>(
     identity: Option<Identity>,
     work: impl FnOnce() -> Result<R, Error> + Send,
 ) -> Result<R, Error> {
+    in_thread_beside(namespaces, identity, work, || ()).map(|(result, ())| result)
+}
+
+/// The same, and runs `beside` in the caller's thread meanwhile.
+pub(crate) fn in_thread_beside<R: Send, B>(
+    namespaces: &[(BorrowedFd<'_>, CloneFlags)],
+    identity: Option<Identity>,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+    beside: impl FnOnce() -> B,
+) -> Result<(R, B), Error> {
     let inside = || {
         // A thread that shares its root and umask with others cannot join a mount namespace.
         unshare(CloneFlags::CLONE_FS)
@@ -50,11 +60,13 @@ pub(crate) fn in_thread<R: Send>(
                     .map_or(Errno::UnknownErrno, Errno::from_raw);
                 CallError::new("clone(thread)", errno)
             })?;
-        thread.join().unwrap_or_else(|_| {
+        let other = beside();
+        let result = thread.join().unwrap_or_else(|_| {
             Err(Error::Unusable(
                 "the thread in the container's namespaces panicked".to_owned(),
             ))
-        })
+        });
+        Ok((result?, other))
     })
 }
 

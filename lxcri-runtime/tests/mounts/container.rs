@@ -226,6 +226,7 @@ impl Container {
                 own_cgroups: &fs::read_to_string("/proc/self/cgroup").unwrap(),
                 guest: &self.bundle.path("guest"),
                 launcher: &self.bundle.path("launcher"),
+                covered: Some("/bin/sh".as_ref()),
             },
         )?;
         let namespace = fs::File::open(format!("/proc/{}/ns/mnt", self.pid)).unwrap();
@@ -235,15 +236,17 @@ impl Container {
             namespace.into(),
             self.bundle.path("rootfs"),
             self.has("lxcdev"),
+            self.bundle.path("guest"),
         ))
     }
 
     /// Makes the mounts only.
     pub fn make(&mut self, config: &str) -> Result<Engine, Error> {
         let mut engine = self.engine(config)?;
-        engine.make_mounts(&mut Maker {
+        let mut maker = Maker {
             channel: self.channel.try_clone().unwrap(),
-        })?;
+        };
+        engine.make_mounts(&mut maker, || ())?;
         Ok(engine)
     }
 
