@@ -38,7 +38,7 @@ pub fn unconfigure(options: &Unconfigure) -> Result<()> {
         && target.engine == Engine::Docker
         && plan.drops_default()?
     {
-        // Tried with dockerd 20.10: at SIGHUP it sets what its file says, and keeps what the file no longer mentions.
+        // Tried with dockerd 20.10 and 28.5: at SIGHUP it sets what its file says, and keeps what the file no longer mentions.
         bail!("dockerd forgets a default runtime only when it starts again: use --restart systemd");
     }
     warn_of_users(&store, &target, &options.name);
