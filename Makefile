@@ -6,7 +6,7 @@ CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
 # Installed to bin; those of COMPLETED print completions with `completions SHELL`.
-PROGRAMS = lxcri lxcri-ctl
+PROGRAMS = lxcri lxcri-inject lxcri-ctl
 COMPLETED = lxcri lxcri-ctl
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
@@ -15,11 +15,12 @@ INSTALL = install
 .DEFAULT_GOAL := build
 .PHONY: build install uninstall demo test test-v2 test-matrix bench lint help clean deps
 
-# lxcri lives for milliseconds, half of one in the dynamic linker: without it where the C library can be linked statically.
+# These live for milliseconds, half of one in the dynamic linker: without it where the C library can be linked statically.
 STATIC = $(if $(wildcard $(shell $(CC) -print-file-name=libc.a)),-C target-feature=+crt-static)
 define BUILD
-$(CARGO) build --workspace --exclude lxcri-tests --exclude lxcri-runtime --release
+$(CARGO) build --workspace --exclude lxcri-tests --exclude lxcri-runtime --exclude inject --release
 $(CARGO) rustc -p lxcri-runtime --bin lxcri --release -- $(STATIC)
+$(CARGO) rustc -p inject --bin lxcri-inject --release -- $(STATIC)
 endef
 
 build: ## build the release binaries (the default)
@@ -73,11 +74,11 @@ test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (a
 	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
 
-bench: ## measure lxcri against lxc-start, runc and crun (as root)
+bench: ## measure lxcri against lxc-start, runc and crun, and lxcri-inject (as root)
 	scripts/deps.sh build bench
 	$(MAKE) build
 	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
-	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) scripts/bench.sh
+	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) INJECT=$(RELEASE)/lxcri-inject scripts/bench.sh
 
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --all --check

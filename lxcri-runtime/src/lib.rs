@@ -35,6 +35,7 @@ pub mod sync;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod sysctl;
+pub mod user_namespace;
 
 /// The version of the runtime-spec that the state says it complies with.
 pub const OCI_VERSION: &str = spec::OCI_VERSION_MAX;

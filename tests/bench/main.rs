@@ -1,6 +1,6 @@
 //! `make bench`: lxcri beside lxc-start, runc and crun, from one run. docs/bench.md says what is measured and how to read it.
 //!
-//! LXCRI and LAUNCHER name the two programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
+//! LXCRI, LAUNCHER and INJECT name the programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
 #![deny(unsafe_code)]
 
 mod bench;
@@ -8,6 +8,7 @@ mod goals;
 mod hooks;
 mod idle;
 mod images;
+mod inject;
 mod launcher;
 mod life;
 mod programs;
@@ -64,6 +65,10 @@ fn run() -> Result<()> {
         Some(path) if !path.is_empty() => PathBuf::from(path),
         _ => own.with_file_name("lxcri-hook"),
     };
+    let inject = match env::var_os("INJECT") {
+        Some(path) if !path.is_empty() => PathBuf::from(path),
+        _ => own.with_file_name("lxcri-inject"),
+    };
     let start = Instant::now();
     sys::handle_signals().context("sigaction")?;
     let bench = Bench::new(&tiny)?;
@@ -76,6 +81,7 @@ fn run() -> Result<()> {
     life::measure(&bench, rounds, WARM_UP)?;
     hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
     launcher::measure(&bench, &launcher)?;
+    inject::measure(&bench, &inject, rounds * 4, WARM_UP)?;
     idle::measure(&bench, 3)?;
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())

@@ -1,12 +1,11 @@
 //! lxcri-inject under test, with settings and hook files of its own in a scratch directory.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::command::Cmd;
+use crate::command::{Cmd, quiet};
 use crate::need;
 use crate::probe::{self, Orders};
 use crate::scratch::Scratch;
@@ -67,22 +66,31 @@ impl<'a> Wrapper<'a> {
     }
 }
 
-/// Writes an executable file.
+/// Writes an executable file. Another program does it: what is open for writing here could be so in a child of another
+/// test as well, and would be no program that can be executed then.
+///
+/// # Panics
+/// When it cannot be written.
 pub fn script(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
-    let path = scratch.write(name, text);
-    scratch.mode(name, 0o755);
+    let (text, path) = (
+        scratch.write(format!("{name}.text"), text),
+        scratch.join(name),
+    );
+    let (from, to) = (text.to_string_lossy(), path.to_string_lossy());
+    assert!(
+        quiet("install", &["-m", "0755", &from, &to]),
+        "install {from} {to}"
+    );
     path
 }
 
 /// Makes the probe a runtime that writes down how it was called, to the file `calls.jsonl`.
 ///
 /// # Panics
-/// When it cannot be copied.
+/// When the link cannot be made.
 pub fn probe_as_runtime(scratch: &Scratch) -> PathBuf {
     let path = scratch.join("probe-runtime");
-    fs::copy(probe::program(), &path)
-        .unwrap_or_else(|e| panic!("copy the probe to {}: {e}", path.display()));
-    let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o755));
+    symlink(probe::program(), &path).unwrap_or_else(|e| panic!("symlink {}: {e}", path.display()));
     let orders = Orders::new("runtime", &calls(scratch));
     scratch.write("probe-runtime.conf", orders.text());
     path

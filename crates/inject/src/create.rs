@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use hook_model::{Hook, Phase};
+use hooks_d::pin::{self, PinError};
+use hooks_d::precreate::{self, PrecreateError};
 use hooks_d::{Container, FileProblem};
 
 use crate::bundle::{Bundle, BundleError};
@@ -15,6 +17,12 @@ pub enum CreateError {
     /// Hook files are bad.
     #[error(transparent)]
     Hooks(#[from] hooks_d::Broken),
+    /// The executable of a pinned hook is not the one that is wanted.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A precreate hook has failed.
+    #[error(transparent)]
+    Precreate(#[from] Box<PrecreateError>),
     /// config.json cannot be read, understood or replaced.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -31,6 +39,10 @@ pub fn prepare(settings: &Settings, bundle: &Path) -> Result<Vec<FileProblem>, C
     let bundle = Bundle::open(bundle)?;
     let config = bundle.read()?;
     let selection = files.select(&container(&bundle, &config.content)?);
+    for selected in &selection.hooks {
+        // The runtime executes the hook by its path later, so there is no use for the descriptor.
+        pin::verify(selected)?;
+    }
     let hooks: Vec<(Phase, &Hook)> = selection
         .hooks
         .iter()
@@ -38,6 +50,13 @@ pub fn prepare(settings: &Settings, bundle: &Path) -> Result<Vec<FileProblem>, C
         .collect();
     let new = inject(&config.content, &hooks, &settings.source())
         .map_err(|e| bundle.fail(e.to_string()))?;
+    // As with podman, they see the other hooks.
+    let new = match &*selection.precreate {
+        [] => new,
+        hooks => precreate::run(hooks, new.into_owned(), bundle.path())
+            .map_err(Box::new)?
+            .into(),
+    };
     if *new != *config.content {
         bundle.replace(&config, &new, settings.fsync)?;
     }

@@ -48,19 +48,18 @@ impl<'a> Birth<'a> {
         cgroup: &Cgroup,
         listener: Listener,
     ) -> Result<Self> {
-        let cgroup_namespace = match &prepared.namespaces.cgroup {
-            Namespace::Path(path) => {
-                Some(tools::open_namespace(path).context("/linux/namespaces")?)
-            }
-            _ => None,
+        let locks = match prepared.joined_root() {
+            Some(root) => Some(tools::let_in(container, root)?),
+            None => None,
         };
         let birth = tools::Birth {
             cgroup: cgroup.dir_fd().context("enter cgroup")?,
             tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
-            cgroup_namespace,
+            namespaces: tools::open_namespaces(&prepared.namespaces)?,
             // In a user namespace the cover could not be taken away again.
             as_shell: (prepared.namespaces.user == Namespace::Inherited)
                 .then(|| prepared.launcher.clone()),
+            locks,
         };
         let lxc = Lxc::find()?.start(container, &runtime.root, &birth)?;
         Ok(Birth {

@@ -97,6 +97,10 @@ pub fn render(input: &Input) -> Result<String, Error> {
 }
 
 /// `keep` and not `clone`: LXC unshares the cgroup namespace unless it is told to keep it, whatever `clone` says.
+///
+/// What lxc-start has joined before it is executed is kept as well: a cgroup namespace, because LXC would unshare another one
+/// after joining it; a user namespace, because LXC's processes would be nobody in one that they join; and with that all others,
+/// which its root may be unable to join.
 fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Result<(), Error> {
     let kinds = [
         ("user", &namespaces.user),
@@ -106,6 +110,7 @@ fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Res
         ("uts", &namespaces.uts),
         ("cgroup", &namespaces.cgroup),
     ];
+    let joins_user = matches!(namespaces.user, Namespace::Path(_));
     let mut keep = String::from("time");
     for (name, kind) in kinds {
         match kind {
@@ -114,8 +119,10 @@ fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Res
                 keep.push(' ');
                 keep.push_str(name);
             }
-            // LXC unshares a cgroup namespace after it has joined one, so the runtime joins it and LXC keeps it.
-            Namespace::Path(_) if name == "cgroup" => keep.push_str(" cgroup"),
+            Namespace::Path(_) if name == "cgroup" || joins_user => {
+                keep.push(' ');
+                keep.push_str(name);
+            }
             Namespace::Path(path) => line(
                 &format!("lxc.namespace.share.{name}"),
                 &value("namespace", path)?,
@@ -230,6 +237,17 @@ mod tests {
             "path.conf",
             &input(&all(Namespace::Path("/proc/7/ns/x".into()))),
         );
+    }
+
+    #[test]
+    fn a_user_namespace_by_path() {
+        let namespaces = Namespaces {
+            user: Namespace::Path("/proc/7/ns/user".into()),
+            ipc: Namespace::New,
+            uts: Namespace::Inherited,
+            ..all(Namespace::Path("/proc/7/ns/x".into()))
+        };
+        golden("user-path.conf", &input(&namespaces));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! of others taken out. The record carries a digest of the whole file and of where the hooks came from. It holds for the
 //! very bytes that were written, by a wrapper with the same sources, and for nothing else.
 
-use std::fmt::Write;
 use std::ops::Range;
 
 use hook_model::Phase;
@@ -79,11 +78,7 @@ fn digest_of(text: &str, place: Range<usize>, source: &str) -> String {
     for piece in [source, &text[..place.start], BLANK, &text[place.end..]] {
         hash.update(piece);
     }
-    let mut digits = String::with_capacity(BLANK.len());
-    for byte in hash.finalize() {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hooks_d::Sha256(hash.finalize().into()).to_string()
 }
 
 #[cfg(test)]
