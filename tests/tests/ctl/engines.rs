@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use lxcri_tests::cgroups::Layout;
-use lxcri_tests::command::{Cmd, find_program, wait_until};
+use lxcri_tests::command::{Cmd, find_program, quiet, wait_until};
 use lxcri_tests::engine::{Containerd, IMAGE, Podman};
 use lxcri_tests::need;
 use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
-use serde_json::Value;
+use lxcri_tests::wrapper::{Wrapper, script};
+use serde_json::{Value, json};
 
 use crate::support::Ctl;
 
@@ -114,7 +115,10 @@ fn runc(scratch: &Scratch) -> Option<Runtime> {
         return None;
     }
     let program = scratch.mkdir("bin").join("runc");
-    fs::copy(find_program("runc")?, &program).expect("copy runc");
+    let (from, to) = (find_program("runc")?, program.to_string_lossy());
+    // Another program copies it: what is open for writing here cannot be executed.
+    let copied = quiet("install", &["-m", "0755", &from.to_string_lossy(), &to]);
+    assert!(copied, "copy runc");
     match Runtime::in_layout(program, Layout::of_host()) {
         Ok(runtime) if runtime.has_view() => {
             need::skip("engines run outside the view of LXCRI_TEST_CGROUPS");
@@ -191,4 +195,71 @@ fn a_living_container_of_containerd_is_seen() {
         .args(["container", "delete", &id])
         .run()
         .success();
+}
+
+#[test]
+fn a_hook_for_every_container_of_podman_in_three_commands() {
+    let scratch = Scratch::new();
+    if !need::programs(&["podman", "conmon"]) {
+        return;
+    }
+    let Some(runtime) = runc(&scratch) else {
+        return;
+    };
+    let Some(wrapper) = Wrapper::new(&scratch, &runtime.program) else {
+        return;
+    };
+    let Some(ctl) = Ctl::new(&scratch, "podman", "containers.conf") else {
+        return;
+    };
+    let podman = Podman::new(&runtime, &scratch);
+    let (hook, trace) = (scratch.join("hook"), scratch.join("trace"));
+    script(
+        &scratch,
+        "hook",
+        &format!("#!/bin/sh\necho ran >> {}\n", trace.display()),
+    );
+    wrapper.hook_file(
+        "hook.json",
+        &json!({"version": "1.0.0", "hook": {"path": hook}, "when": {"always": true}, "stages": ["createRuntime"]}),
+    );
+    ctl.configure(&wrapper.script("inject"));
+    let drop_in = ctl.status()["dropIn"].as_str().map(str::to_owned);
+    let run = || {
+        // As a machine's files come together: what the harness sets, and ours.
+        let harness = fs::read_to_string(scratch.join("containers.conf")).expect("it is there");
+        let ours = drop_in
+            .as_ref()
+            .and_then(|path| fs::read_to_string(path).ok());
+        let both = format!("{harness}{}", ours.as_deref().unwrap_or_default());
+        let command = Cmd::new(find_program("podman").expect("podman is installed"))
+            .deadline(Duration::from_secs(60))
+            .env("CONTAINERS_CONF", scratch.write("both.conf", both));
+        let command = match ours {
+            Some(_) => command,
+            // Without ours, podman has a default of its own, which may not run here.
+            None => command.arg("--runtime").arg(&runtime.program),
+        };
+        let parent = format!("/{}", scratch.marker());
+        let command = command.arg("--root").arg(scratch.join("storage"));
+        let command = command.arg("--runroot").arg(scratch.join("runroot"));
+        let command = command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
+        let command = command.args([
+            "--events-backend",
+            "none",
+            "run",
+            "--rm",
+            "--network",
+            "none",
+        ]);
+        let command = command.args(["--cgroup-parent", &parent, IMAGE, "/bin/true"]);
+        command.run().success();
+    };
+    let ran = || fs::read_to_string(&trace).unwrap_or_default();
+    run();
+    assert_eq!(ran(), "ran\n");
+    ctl.unconfigure();
+    run();
+    assert_eq!(ran(), "ran\n", "the hook is gone with the runtime");
+    drop(podman);
 }

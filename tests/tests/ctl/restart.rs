@@ -1,24 +1,16 @@
 //! How a daemon learns of a change: daemons that are scripts, in a pid namespace of their own, and a systemctl that is one.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use lxcri_tests::command::{Cmd, Outcome, find_program};
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
+use lxcri_tests::wrapper::script;
 
 use crate::support::program;
 
 /// Says when it is ready, and what it gets.
 const DAEMON: &str = "#!/bin/sh\ntrap 'echo reloaded >> \"$0.log\"' HUP\necho >> ready\nsleep 600 &\nwhile :; do wait; done\n";
-
-fn script(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
-    let file = scratch.write(format!("bin/{name}"), text);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("make it executable");
-    file
-}
 
 /// Runs a shell in which `configure` and `unconfigure` stand for lxcri-ctl with all that it needs.
 fn shell(scratch: &Scratch, engine: &str, script: &str) -> Option<Outcome> {
@@ -61,7 +53,7 @@ fn docker_and_crio_get_sighup() {
     for (engine, daemon) in [("docker", "dockerd"), ("crio", "crio")] {
         let scratch = Scratch::new();
         scratch.mkdir("bin");
-        script(&scratch, daemon, DAEMON);
+        script(&scratch, &format!("bin/{daemon}"), DAEMON);
         let text = format!(
             "./{daemon} & ready 1\nconfigure --restart signal || exit\n\
              for i in $(seq 100); do test -e {daemon}.log && break; sleep 0.05; done\ncat {daemon}.log"
@@ -87,7 +79,7 @@ fn a_daemon_that_is_not_there_or_twice_is_an_error_and_the_files_stay_written() 
     ] {
         let scratch = Scratch::new();
         scratch.mkdir("bin");
-        script(&scratch, "dockerd", DAEMON);
+        script(&scratch, "bin/dockerd", DAEMON);
         let Some(outcome) = shell(
             &scratch,
             "docker",
@@ -140,7 +132,7 @@ fn systemctl_restarts_the_engine_s_unit() {
         scratch.mkdir("bin");
         script(
             &scratch,
-            "systemctl",
+            "bin/systemctl",
             "#!/bin/sh\necho \"$@\" > \"$0.log\"\n",
         );
         let Some(outcome) = shell(
@@ -154,7 +146,7 @@ fn systemctl_restarts_the_engine_s_unit() {
         assert!(outcome.success().stdout.ends_with(&expected), "{engine}");
         script(
             &scratch,
-            "systemctl",
+            "bin/systemctl",
             "#!/bin/sh\necho failed to connect >&2; exit 1\n",
         );
         let outcome = shell(&scratch, engine, "configure --restart systemd");

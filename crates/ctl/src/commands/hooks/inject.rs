@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use engine_config::Change;
 use hook_model::{Hook, Phase};
-use hooks_d::load;
+use hooks_d::{load, pin};
 use inject::bundle::CONFIG_FILE;
 use inject::create::prepare;
 use inject::settings::Settings;
@@ -42,6 +42,9 @@ fn show(config: &Path, settings: &Settings) -> Result<()> {
     let selection = files.select(&container(config, &before)?);
     if !selection.precreate.is_empty() {
         warn("precreate hooks are not run here, so their changes are not shown");
+    }
+    for selected in &selection.hooks {
+        pin::verify(selected)?;
     }
     let hooks: Vec<(Phase, &Hook)> = selection
         .hooks

@@ -1,0 +1,67 @@
+//! lxcri-ctl is killed at many moments: no file is ever half written, and everything can still be undone.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use lxcri_tests::need;
+use lxcri_tests::scratch::Scratch;
+use nix::sys::signal::Signal;
+
+use crate::support::Ctl;
+
+const BEFORE: &str = "# mine\nversion = 2\n\n[grpc]\n  address = \"/x\" # here\n";
+
+/// What containerd needs to start: what is imported is there.
+fn is_whole(config: &Path) {
+    let text = fs::read_to_string(config).expect("config.toml is always there");
+    assert!(
+        text.starts_with("# mine\nversion = 2\n") && text.ends_with("# here\n"),
+        "{text}"
+    );
+    if text != BEFORE {
+        assert!(text.contains("imports = ["), "{text}");
+        let drop_in = config.with_file_name("conf.d").join("99-lxcri.toml");
+        let text = fs::read_to_string(drop_in).expect("what is imported exists");
+        assert!(text.contains("BinaryName = \"/bin/true\"\n"), "{text}");
+    }
+}
+
+#[test]
+fn sigkill_at_any_moment_leaves_whole_files_and_a_way_back() {
+    let moments = need::count("LXCRI_TEST_SWEEP", 40);
+    for moment in 0..moments {
+        let scratch = Scratch::new();
+        let Some(ctl) = Ctl::new(&scratch, "containerd", "config.toml") else {
+            return;
+        };
+        fs::write(&ctl.config, BEFORE).expect("write config.toml");
+        let killed = |verb: &str, more: &[&str]| {
+            let running = ctl
+                .command(verb)
+                .args(["--name", "ours"])
+                .args(more)
+                .spawn();
+            sleep(Duration::from_millis(2 * moment as u64));
+            running.signal(Signal::SIGKILL);
+            running.wait();
+            is_whole(&ctl.config);
+        };
+        killed("configure", &["--path", "/bin/true", "--set-default"]);
+        killed("unconfigure", &[]);
+        ctl.configure(Path::new("/bin/true"));
+        is_whole(&ctl.config);
+        killed("unconfigure", &[]);
+        ctl.unconfigure();
+        assert_eq!(
+            fs::read_to_string(&ctl.config).expect("config.toml"),
+            BEFORE
+        );
+        let left: Vec<_> = fs::read_dir(scratch.join("etc"))
+            .expect("list etc")
+            .map(|entry| entry.expect("list etc").file_name())
+            .collect();
+        assert_eq!(left, ["config.toml"], "moment {moment}");
+    }
+}
