@@ -29,7 +29,7 @@ pub use effective::{Effective, Found};
 pub use engine::{Engine, Target};
 pub use error::{Error, Result};
 pub use plan::Plan;
-pub use restart::Restart;
+pub use restart::{Restart, conflicting_options};
 pub use runtime::{Runtime, check_name};
 pub use status::Status;
 pub use store::{Lock, Store};

@@ -75,6 +75,27 @@ fn reload(daemon: &str) -> Result<()> {
         .map_err(|e| failed(&format!("kill({pid}, SIGHUP): {}", e.desc().to_lowercase())))
 }
 
+/// Options of a running dockerd that say the same as its file. It does not start with both.
+pub fn conflicting_options(engine: Engine) -> Vec<String> {
+    if engine != Engine::Docker {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for pid in daemons("dockerd") {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        for word in words.split(|&byte| byte == 0) {
+            let word = String::from_utf8_lossy(word);
+            let option = word.split('=').next().unwrap_or_default();
+            if matches!(option, "--default-runtime" | "--add-runtime") {
+                found.push(option.to_owned());
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// The pids of the processes of that name. A child that is about to execute something else still has its parent's name.
 fn daemons(name: &str) -> Vec<i32> {
     let ours = fs::read_link("/proc/self/ns/pid").ok();

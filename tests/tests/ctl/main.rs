@@ -1,6 +1,6 @@
 //! The command lxcri-ctl where a machine is needed: engines, daemons, processes.
 
 mod engines;
-mod killed;
+mod faults;
 mod restart;
 mod support;

@@ -186,3 +186,21 @@ fn containerd_and_podman_cannot_be_signalled() {
         assert!(!scratch.join("etc").exists() && !scratch.join("state").exists());
     }
 }
+
+#[test]
+fn dockerd_does_not_start_when_options_and_file_say_the_same() {
+    if !need::privileged() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.mkdir("bin");
+    script(&scratch, "bin/dockerd", DAEMON);
+    let text = "./dockerd --default-runtime=x --add-runtime x=/y & ready 1\nconfigure";
+    let Some(outcome) = shell(&scratch, "docker", text) else {
+        return;
+    };
+    let warning =
+        "warning: dockerd runs with --add-runtime and --default-runtime: it does not start";
+    assert!(outcome.stderr.contains(warning), "{outcome}");
+    outcome.success();
+}

@@ -23,7 +23,8 @@ pub fn program() -> Option<PathBuf> {
 
 /// One engine's files in a scratch directory.
 pub struct Ctl<'a> {
-    program: PathBuf,
+    /// lxcri-ctl.
+    pub program: PathBuf,
     scratch: &'a Scratch,
     engine: &'a str,
     /// Its configuration file.

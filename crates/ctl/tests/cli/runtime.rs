@@ -121,3 +121,24 @@ fn bad_input_is_refused_before_anything_is_made() {
     }
     assert!(!scene.path().join("etc").exists() && !scene.path().join("state").exists());
 }
+
+#[test]
+fn many_at_once_lose_nothing() {
+    let scene = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..8).map(|n| format!("r{n}")).collect();
+    let all = |verb: &str, more: &[&str]| {
+        std::thread::scope(|scope| {
+            for name in &names {
+                let more = [&["--name", name.as_str()], more].concat();
+                let scene = &scene;
+                scope.spawn(move || ctl(scene, verb, "docker", &more).success());
+            }
+        });
+    };
+    all("configure", &["--path", "/bin/true"]);
+    let text = fs::read_to_string(scene.path().join("etc/config")).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["runtimes"].as_object().unwrap().len(), 8);
+    all("unconfigure", &[]);
+    assert!(!scene.path().join("etc").exists());
+}

@@ -247,3 +247,31 @@ fn another_drop_in_than_before_is_refused_and_the_one_from_before_is_remembered(
     assert!(host.tree().is_empty());
     assert!(Target::new(&store, Engine::Docker, None, Some(&first)).is_err());
 }
+
+#[test]
+fn the_backup_is_the_file_as_it_was() {
+    let text = "{ \"debug\" : true }";
+    let host = Host::with(Engine::Docker, text);
+    host.configure("inject", true).unwrap();
+    host.configure("inject", true).unwrap();
+    let place = host.left_over().remove(0);
+    let entries = fs::read_dir(place).unwrap().map(|e| e.unwrap().path());
+    let backups: Vec<_> = entries.filter(|p| !p.ends_with("record.json")).collect();
+    assert_eq!(backups.len(), 1);
+    assert_eq!(fs::read_to_string(&backups[0]).unwrap(), text);
+}
+
+#[test]
+fn one_command_waits_for_another() {
+    let host = Host::new(Engine::Docker);
+    let store = host.store();
+    let lock = store.lock().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| host.configure("inject", false));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(host.tree().is_empty(), "it does not wait");
+        drop(lock);
+        waiting.join().unwrap().unwrap();
+    });
+    assert!(host.config().exists());
+}

@@ -109,7 +109,7 @@ impl Staged {
             .prefix(".lxcri-ctl-")
             .tempfile_in(directory)
             .with_context(context)?;
-        std::io::copy(&mut from, &mut to).with_context(context)?;
+        std::io::copy(&mut from, to.as_file_mut()).with_context(context)?;
         let file = to.as_file();
         file.set_permissions(fs::Permissions::from_mode(0o755))
             .with_context(context)?;

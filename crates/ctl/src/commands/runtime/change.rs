@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use engine_config::{Engine, Lock, Plan, Restart, Runtime, Status, Store, Target, containers_of};
 
-use super::target;
+use super::{conflicts, target};
 use crate::cli::runtime::{self as cli, Change, Configure, Unconfigure};
 use crate::output::{print, warn};
 
@@ -24,7 +24,8 @@ pub fn configure(options: &Configure) -> Result<()> {
     let runtime = Runtime::new(&options.name, &path, options.set_default)?;
     let store = Store::new(&options.files.state);
     let (lock, target) = begin(&store, &options.files, &options.change)?;
-    let plan = Plan::configure(&store, &target, &runtime)?;
+    let mut plan = Plan::configure(&store, &target, &runtime)?;
+    plan.warnings.extend(conflicts(target.engine));
     finish(&plan, lock.as_ref(), target.engine, &options.change)
 }
 

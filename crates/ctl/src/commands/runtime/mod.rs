@@ -6,7 +6,7 @@ mod status;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use engine_config::{Engine, Store, Target, containerd_major};
+use engine_config::{Engine, Store, Target, conflicting_options, containerd_major};
 
 use crate::cli::runtime::{self as cli, Command};
 
@@ -38,4 +38,13 @@ fn target(files: &cli::Files, store: &Store) -> Result<Target> {
         target.containerd_major = containerd_major();
     }
     Ok(target)
+}
+
+/// What a running daemon has on its command line and would not start with when its file says it, too.
+fn conflicts(engine: Engine) -> Option<String> {
+    let options = conflicting_options(engine);
+    (!options.is_empty()).then(|| {
+        let options = options.join(" and ");
+        format!("dockerd runs with {options}: it does not start when its file has runtimes as well")
+    })
 }

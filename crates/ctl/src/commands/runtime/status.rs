@@ -1,12 +1,13 @@
 //! `lxcri-ctl runtime status`: what an engine would really use, and what has been configured here.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use engine_config::{Answer, Found, Status, Store, Target, ask, containers_of};
 use serde_json::{Value, json};
 
-use super::target;
+use super::{conflicts, target};
 use crate::cli::Format;
 use crate::cli::runtime::Status as Options;
 use crate::output::print as print_text;
@@ -167,7 +168,15 @@ impl Report {
                 answer.default.as_deref().unwrap_or_default()
             ));
         }
+        warnings.extend(conflicts(engine));
         for runtime in &self.status.configured {
+            let found = self.status.effective.runtimes.get(&runtime.name);
+            if found.is_none_or(|found| Path::new(&found.value) != runtime.path) {
+                warnings.push(format!(
+                    "{engine} does not take {} from us: another file goes before ours",
+                    runtime.name
+                ));
+            }
             if !runtime.path.is_file() {
                 warnings.push(format!("{} does not exist", runtime.path.display()));
             }

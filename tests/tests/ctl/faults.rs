@@ -1,10 +1,11 @@
-//! lxcri-ctl is killed at many moments: no file is ever half written, and everything can still be undone.
+//! lxcri-ctl is killed at many moments, or the file system is full: no file is ever half written, and all can be undone.
 
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use lxcri_tests::command::{Cmd, find_program};
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
 use nix::sys::signal::Signal;
@@ -64,4 +65,39 @@ fn sigkill_at_any_moment_leaves_whole_files_and_a_way_back() {
             .collect();
         assert_eq!(left, ["config.toml"], "moment {moment}");
     }
+}
+
+#[test]
+fn a_full_file_system_leaves_the_file_as_it_was() {
+    if !need::privileged() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let Some(ctl) = Ctl::new(&scratch, "docker", "daemon.json") else {
+        return;
+    };
+    let script = format!(
+        "mount -t tmpfs -o size=16k none {etc} && printf '{{}}' > {file} && cat /dev/zero > {etc}/full 2> /dev/null\n\
+         {ctl} runtime configure --engine docker --config {file} --state {state} --path /bin/true\n\
+         echo status $?; cat {file}; ls -A {etc} {state}",
+        etc = scratch.join("etc").display(),
+        file = ctl.config.display(),
+        state = scratch.join("state").display(),
+        ctl = ctl.program.display(),
+    );
+    let command = Cmd::new(find_program("unshare").expect("util-linux is installed"));
+    let outcome = command
+        .args(["--mount", "sh", "-c", &script])
+        .run()
+        .success();
+    assert!(
+        outcome.stderr.contains("no space left on device (ENOSPC)"),
+        "{outcome}"
+    );
+    let expected = format!(
+        "status 1\n{{}}{}:\ndaemon.json\nfull\n\n{}:\nlock\n",
+        scratch.join("etc").display(),
+        scratch.join("state").display()
+    );
+    assert_eq!(outcome.stdout, expected);
 }
