@@ -74,17 +74,8 @@ impl Error {
 
 /// `no such file or directory (ENOENT)` instead of the standard library's `No such file or directory (os error 2)`.
 fn describe(error: &io::Error) -> String {
-    match errno(error) {
+    match error.raw_os_error().map(Errno::from_raw) {
         Some(errno) => format!("{} ({errno:?})", errno.desc().to_lowercase()),
         None => error.to_string(),
     }
-}
-
-/// The system's own number, also where tempfile has put the path of its file around it.
-fn errno(error: &io::Error) -> Option<Errno> {
-    let within = || error.get_ref()?.source()?.downcast_ref::<io::Error>();
-    let number = error.raw_os_error();
-    number
-        .or_else(|| within()?.raw_os_error())
-        .map(Errno::from_raw)
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
@@ -98,10 +99,8 @@ pub fn replace(path: &Path, content: &[u8], like: Option<&Path>) -> Result<()> {
         .ok()
         .or_else(|| like.and_then(|p| fs::metadata(p).ok()));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempfile_in(directory)?;
-        file.write_all(content)?;
+        let mut file = temporary_in(directory)?;
+        file.as_file_mut().write_all(content)?;
         let mode = model.as_ref().map_or(NEW_MODE, |m| m.mode() & 0o7777);
         if let Some(model) = &model {
             let made = file.as_file().metadata()?;
@@ -116,6 +115,18 @@ pub fn replace(path: &Path, content: &[u8], like: Option<&Path>) -> Result<()> {
         File::open(directory)?.sync_all()
     };
     write().map_err(|e| Error::io("write", path, e))
+}
+
+/// A file that vanishes unless it is given a name. Only its owner can read it.
+///
+/// # Errors
+/// As the system has them: what tempfile makes by itself hides their numbers in a text.
+pub fn temporary_in(directory: &Path) -> std::io::Result<NamedTempFile> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .make_in(directory, |path| options.open(path))
 }
 
 /// Removes a file; one that is not there is no error.

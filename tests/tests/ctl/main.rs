@@ -3,4 +3,5 @@
 mod engines;
 mod faults;
 mod restart;
+mod settings;
 mod support;

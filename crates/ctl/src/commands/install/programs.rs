@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use engine_config::file::temporary_in;
 use tempfile::TempPath;
 
 /// Where programs go that people do not call, below the prefix.
@@ -105,10 +106,7 @@ impl Staged {
         let directory = destination.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(directory).with_context(context)?;
         let mut from = File::open(source).with_context(context)?;
-        let mut to = tempfile::Builder::new()
-            .prefix(".lxcri-ctl-")
-            .tempfile_in(directory)
-            .with_context(context)?;
+        let mut to = temporary_in(directory).with_context(context)?;
         std::io::copy(&mut from, to.as_file_mut()).with_context(context)?;
         let file = to.as_file();
         file.set_permissions(fs::Permissions::from_mode(0o755))
