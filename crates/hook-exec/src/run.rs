@@ -42,6 +42,8 @@ pub struct Context<'a> {
     pub process_env: Option<&'a [String]>,
     /// Whether a hook is killed when the calling thread ends. A program with set-id bits loses that.
     pub die_with_caller: bool,
+    /// When a hook is killed even if its own timeout is later, or if it has none.
+    pub deadline: Option<Instant>,
 }
 
 impl<'a> Context<'a> {
@@ -52,6 +54,7 @@ impl<'a> Context<'a> {
             cwd: Cwd::Path(cwd),
             process_env: None,
             die_with_caller: false,
+            deadline: None,
         }
     }
 }
@@ -125,9 +128,10 @@ fn run(
         stderr: String::new(),
     };
     // A timeout beyond the range of the clock is none.
-    let deadline = hook
+    let own = hook
         .deadline()
         .and_then(|timeout| began.checked_add(timeout));
+    let deadline = own.into_iter().chain(context.deadline).min();
     match start_hook(executable, hook, phase, context, &mut record.pid) {
         Ok(running) => running.finish(deadline, &mut record),
         Err(error) => record.error = Some(error),
