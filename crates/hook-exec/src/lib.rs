@@ -25,4 +25,4 @@ mod stdin;
 mod sys;
 
 pub use hook_model::{HookFailure, Record};
-pub use run::{Context, Cwd, run_hook, run_hook_at, run_phase};
+pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at, run_phase};

@@ -13,7 +13,7 @@ pub enum Combine {
 }
 
 /// One condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// `always`
     Always(bool),
@@ -31,7 +31,7 @@ pub enum Condition {
 }
 
 /// All conditions of a hook. Without any it is for no container.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct When {
     /// How the conditions are combined.
     pub combine: Combine,

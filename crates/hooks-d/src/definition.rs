@@ -35,7 +35,7 @@ impl Stage {
 }
 
 /// One hook of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
     /// The hook. Its `env` is always given, so that no environment can leak into it (CVE-2025-23266).
     pub hook: Hook,

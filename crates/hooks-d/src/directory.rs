@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, fstat};
 
 use crate::opened;
 use crate::source::Access;
+use crate::text::failed;
 
 const SUFFIX: &[u8] = b".json";
 
@@ -29,9 +30,9 @@ impl Directory {
             Ok(dir) => dir,
             Err(Errno::ENOENT) => return Ok(None),
             Err(Errno::ENOTDIR) => return Err("is not a directory".to_owned()),
-            Err(errno) => return Err(opened::failed("open", errno)),
+            Err(errno) => return Err(failed("open", errno)),
         };
-        let stat = fstat(&dir).map_err(|errno| opened::failed("fstat", errno))?;
+        let stat = fstat(&dir).map_err(|errno| failed("fstat", errno))?;
         opened::check_access(&stat, access)?;
         Ok(Some(Directory {
             path: path.to_owned(),
@@ -43,7 +44,7 @@ impl Directory {
     pub fn names(&mut self) -> Result<Vec<OsString>, String> {
         let mut names = Vec::new();
         for entry in self.dir.iter() {
-            let entry = entry.map_err(|errno| opened::failed("getdents", errno))?;
+            let entry = entry.map_err(|errno| failed("getdents", errno))?;
             let name = entry.file_name().to_bytes();
             if name.ends_with(SUFFIX) {
                 names.push(OsString::from_vec(name.to_vec()));

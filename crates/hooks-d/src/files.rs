@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::definition::Definition;
+use crate::opened::Version;
 use crate::problem::{Broken, FileProblem, Severity};
 use crate::source::{OnError, Source};
 
 /// What a file holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// Hooks.
     Good(Arc<[Definition]>),
@@ -19,7 +20,7 @@ pub enum Content {
 }
 
 /// One file of a source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HookFile {
     pub(crate) path: PathBuf,
     pub(crate) source: Source,
@@ -27,14 +28,26 @@ pub struct HookFile {
     pub(crate) overrides: Vec<PathBuf>,
     pub(crate) content: Content,
     pub(crate) problems: Vec<FileProblem>,
+    /// The version of the file if it is empty, until that is settled: it may be about to be written.
+    pub(crate) emptied: Option<Version>,
+    /// Whether it is bad because it is not there.
+    pub(crate) gone: bool,
+}
+
+/// A problem of a source, or of a name that makes no file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Other {
+    pub problem: FileProblem,
+    pub on_error: OnError,
+    /// Whether what was read before is still in force.
+    pub survived: bool,
 }
 
 /// All files of all sources. Immutable, and cheap to share in an [`Arc`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HookFiles {
     pub(crate) files: Vec<HookFile>,
-    /// Problems of sources and names that make no file.
-    pub(crate) others: Vec<(OnError, FileProblem)>,
+    pub(crate) others: Vec<Other>,
 }
 
 impl HookFile {
@@ -83,7 +96,7 @@ impl HookFiles {
     pub fn problems(&self) -> impl Iterator<Item = &FileProblem> {
         let of_files = self.files.iter().flat_map(|file| &file.problems);
         let mut problems: Vec<_> = of_files
-            .chain(self.others.iter().map(|(_, problem)| problem))
+            .chain(self.others.iter().map(|other| &other.problem))
             .collect();
         problems.sort();
         problems.into_iter()
@@ -97,7 +110,8 @@ impl HookFiles {
             .iter()
             .filter(|file| matches!(file.content, Content::Bad))
             .flat_map(|file| file.problems.iter().map(|p| (file.on_error, p)));
-        let others = self.others.iter().map(|(on_error, p)| (*on_error, p));
+        let others = self.others.iter().filter(|other| !other.survived);
+        let others = others.map(|other| (other.on_error, &other.problem));
         let mut broken: Vec<FileProblem> = of_files
             .chain(others)
             .filter(|(on_error, p)| *on_error == OnError::Fail && p.severity == Severity::Error)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::Definition;
 use crate::directory::{Directory, order};
-use crate::files::{Content, HookFile, HookFiles};
+use crate::files::{Content, HookFile, HookFiles, Other};
 use crate::opened::{self, Opened};
 use crate::problem::{Place, Report};
 use crate::schema;
@@ -89,7 +89,7 @@ impl<'a> Loader<'a> {
                     });
                     continue;
                 }
-                Ok(Opened::Content(_) | Opened::Disabled) | Err(_) => {}
+                Ok(Opened::Content(_) | Opened::Empty(_) | Opened::Null) | Err(_) => {}
             }
             let mut overrides: Vec<PathBuf> = holders[..i]
                 .iter()
@@ -115,8 +115,14 @@ impl<'a> Loader<'a> {
                 continue;
             };
             let opened = self.open_hooks_json(path);
+            let gone = matches!(opened, Ok(Opened::Gone | Opened::Dangling));
+            let opened = match opened {
+                Ok(Opened::Gone) => Err("does not exist".to_owned()),
+                Ok(Opened::Dangling) => Err("is a symlink to nothing".to_owned()),
+                opened => opened,
+            };
             let file = self.file(path.clone(), source, *on_error, opened, schema::hooks_json);
-            self.result.files.push(file);
+            self.result.files.push(HookFile { gone, ..file });
         }
     }
 
@@ -128,13 +134,9 @@ impl<'a> Loader<'a> {
         let access = self.sources.access;
         let directory = Directory::open(parent, access)
             .map_err(|reason| format!("the directory {}: {reason}", parent.display()))?;
-        let Some(directory) = directory else {
-            return Err("does not exist".to_owned());
-        };
-        match opened::read(directory.fd(), name, access)? {
-            Opened::Gone => Err("does not exist".to_owned()),
-            Opened::Dangling => Err("is a symlink to nothing".to_owned()),
-            opened => Ok(opened),
+        match directory {
+            Some(directory) => opened::read(directory.fd(), name, access),
+            None => Ok(Opened::Gone),
         }
     }
 
@@ -147,6 +149,10 @@ impl<'a> Loader<'a> {
         parse: Parse,
     ) -> HookFile {
         let mut report = Report::default();
+        let emptied = match &opened {
+            Ok(Opened::Empty(version)) => Some(*version),
+            _ => None,
+        };
         let content = match opened {
             Ok(Opened::Content(text)) => {
                 let definitions = parse(&text, self.sources.host_root.as_deref(), &mut report);
@@ -156,7 +162,7 @@ impl<'a> Loader<'a> {
                     Content::Good(definitions.into())
                 }
             }
-            Ok(Opened::Disabled | Opened::Dangling | Opened::Gone) => Content::Disabled,
+            Ok(_) => Content::Disabled,
             Err(reason) => {
                 report.error(Place::File, reason);
                 Content::Bad
@@ -169,6 +175,8 @@ impl<'a> Loader<'a> {
             on_error,
             overrides: Vec::new(),
             content,
+            emptied,
+            gone: false,
         }
     }
 
@@ -176,9 +184,11 @@ impl<'a> Loader<'a> {
     fn other(&mut self, path: &Path, on_error: OnError, tell: impl FnOnce(&mut Report)) {
         let mut report = Report::default();
         tell(&mut report);
-        let problems = report.into_problems(path);
-        self.result
-            .others
-            .extend(problems.into_iter().map(|problem| (on_error, problem)));
+        let problems = report.into_problems(path).into_iter();
+        self.result.others.extend(problems.map(|problem| Other {
+            problem,
+            on_error,
+            survived: false,
+        }));
     }
 }

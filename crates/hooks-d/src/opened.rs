@@ -10,6 +10,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, makedev};
 
 use crate::source::Access;
+use crate::text::{failed, failed_io};
 
 /// The largest file that is read, in bytes; a real one has some hundred.
 pub const SIZE_LIMIT: u64 = 1 << 20;
@@ -22,8 +23,10 @@ const ATTEMPTS: u32 = 5;
 pub enum Opened {
     /// A file with this content.
     Content(Vec<u8>),
-    /// An empty file or the null device: whatever it overrides is switched off.
-    Disabled,
+    /// An empty file.
+    Empty(Version),
+    /// The null device.
+    Null,
     /// A symlink to nothing.
     Dangling,
     /// Nothing any more.
@@ -57,7 +60,7 @@ fn read_once(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Option
     match before.st_mode & SFlag::S_IFMT.bits() {
         kind if kind == SFlag::S_IFREG.bits() => {}
         kind if kind == SFlag::S_IFCHR.bits() && before.st_rdev == makedev(1, 3) => {
-            return Ok(Some(Opened::Disabled));
+            return Ok(Some(Opened::Null));
         }
         kind if kind == SFlag::S_IFDIR.bits() => return Err("is a directory".to_owned()),
         _ => return Err("is not a regular file".to_owned()),
@@ -65,11 +68,12 @@ fn read_once(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Option
     check_access(&before, access)?;
     let content = content(&file)?;
     let after = stat(&file)?;
-    if version(&before) != version(&after) {
+    let version = Version::of(&before);
+    if version != Version::of(&after) {
         return Ok(None);
     }
     Ok(Some(if content.is_empty() {
-        Opened::Disabled
+        Opened::Empty(version)
     } else {
         Opened::Content(content)
     }))
@@ -86,7 +90,7 @@ fn content(file: &File) -> Result<Vec<u8>, String> {
     let mut content = Vec::with_capacity(4096);
     file.take(SIZE_LIMIT + 1)
         .read_to_end(&mut content)
-        .map_err(|e| format!("read: {e}"))?;
+        .map_err(|e| failed_io("read", &e))?;
     if content.len() as u64 > SIZE_LIMIT {
         return Err(format!("is larger than {SIZE_LIMIT} bytes"));
     }
@@ -97,17 +101,24 @@ fn stat(file: impl AsFd) -> Result<FileStat, String> {
     fstat(file).map_err(|errno| failed("fstat", errno))
 }
 
-/// What changes when a file is written to.
-fn version(stat: &FileStat) -> (i64, i64, i64, i64, i64) {
-    let FileStat {
-        st_size,
-        st_mtime,
-        st_mtime_nsec,
-        st_ctime,
-        st_ctime_nsec,
-        ..
-    } = *stat;
-    (st_size, st_mtime, st_mtime_nsec, st_ctime, st_ctime_nsec)
+/// What changes when a file is written to or replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    inode: u64,
+    size: i64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Version {
+    fn of(stat: &FileStat) -> Version {
+        Version {
+            inode: stat.st_ino,
+            size: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
 }
 
 /// Whether what was opened may be trusted: whoever can write to it becomes root by it. The error is a reason.
@@ -125,9 +136,4 @@ pub fn check_access(stat: &FileStat, access: Access) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// A call that failed, as a reason.
-pub fn failed(call: &str, errno: Errno) -> String {
-    format!("{call}: {} ({errno:?})", errno.desc().to_lowercase())
 }

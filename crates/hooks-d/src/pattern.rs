@@ -1,8 +1,12 @@
-//! A pattern of a condition.
+//! A pattern of a condition: Go's dialect, matched by regex-automata.
 
-use regex::Regex;
+use regex_automata::meta::{self, Regex};
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::util::syntax;
 
-/// A regular expression that may match anywhere in a text.
+use crate::re2;
+
+/// A regular expression of Go's dialect that may match anywhere in a text.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -10,19 +14,16 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles a pattern. The error says why it is not one, on one line.
+    /// Translates and compiles a pattern. The error says on one line why it is refused.
     pub fn new(text: &str) -> Result<Pattern, String> {
-        let regex = Regex::new(text).map_err(|e| {
-            let text = e.to_string();
-            text.lines().last().unwrap_or(&text).to_owned()
-        })?;
+        let translated = re2::translate(text).map_err(|refused| refused.to_string())?;
         Ok(Pattern {
             text: text.to_owned(),
-            regex,
+            regex: compile(&translated)?,
         })
     }
 
-    /// Whether the pattern matches somewhere in `text`.
+    /// Whether the pattern matches somewhere in `text`. It takes time in proportion to the text, whatever the pattern.
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
@@ -31,4 +32,29 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Most patterns are used once, on a short text. The automata and searchers that make matching faster take ten times as
+/// long to build as the pattern needs without them.
+fn compile(translated: &str) -> Result<Regex, String> {
+    let config = meta::Config::new()
+        .auto_prefilter(false)
+        .dfa(false)
+        .hybrid(false)
+        .onepass(false)
+        .which_captures(WhichCaptures::Implicit);
+    meta::Builder::new()
+        .configure(config)
+        .syntax(syntax::Config::new().nest_limit(re2::DEEPEST))
+        .build(translated)
+        .map_err(|e| match e.size_limit() {
+            Some(limit) => format!("needs more than {} MiB of memory", limit >> 20),
+            None => format!("is translated to {translated:?}, which cannot be compiled: {e}"),
+        })
 }

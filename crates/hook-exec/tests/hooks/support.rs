@@ -29,6 +29,12 @@ pub fn run_hook_at(executable: &File, hook: &Hook, context: &Context<'_>) -> Rec
     hook_exec::run_hook_at(executable.as_fd(), hook, Phase::Prestart, 1, context)
 }
 
+/// [`hook_exec::run_filter`] under the lock.
+pub fn run_filter(hook: &Hook, context: &Context<'_>, limit: usize) -> (Record, Option<Vec<u8>>) {
+    let _guard = FILES.read().unwrap();
+    hook_exec::run_filter(None, hook, Phase::CreateRuntime, 1, context, limit)
+}
+
 /// [`hook_exec::run_phase`] under the lock.
 pub fn run_phase(
     hooks: &[Hook],

@@ -1,11 +1,13 @@
 //! Runs the hooks of a container.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use hook_exec::{Context, run_hook};
+use hook_exec::{Context, Record, run_hook, run_hook_at};
 use hook_model::{Hook, Phase, State, Status};
-use hooks_d::{Selected, Sources};
+use hooks_d::pin::PinError;
+use hooks_d::{HookFiles, Live, LiveError, Selected, Sources, pin};
 
 use crate::say::say;
 use crate::settings::{OnFailure, Settings};
@@ -16,17 +18,21 @@ const OCI_VERSION: &str = "1.0.2";
 
 /// The hooks of all containers.
 pub struct Hooks {
-    sources: Option<Sources>,
+    declared: Option<Live>,
 }
 
 impl Hooks {
     /// The declarative hooks of these directories, besides those of the command line.
-    pub fn new(settings: &Settings) -> Hooks {
+    pub fn new(settings: &Settings) -> Result<Hooks, LiveError> {
         let directories = settings.hooks_dirs.clone();
-        let any = !directories.is_empty();
-        Hooks {
-            sources: any.then(|| Sources::from_dirs(directories)),
+        if directories.is_empty() {
+            return Ok(Hooks { declared: None });
         }
+        let live = Live::start(Sources::from_dirs(directories), |files| report(files))?;
+        report(&live.current());
+        Ok(Hooks {
+            declared: Some(live),
+        })
     }
 
     /// Runs what belongs before the program, until `deadline`. The result says whether the program may be executed.
@@ -44,7 +50,7 @@ impl Hooks {
         };
         let mut fine = true;
         let mut hooks = own(Phase::Prestart, &settings.prestart);
-        if self.sources.is_some() {
+        if self.declared.is_some() {
             fine &= readable;
             let (declared, good) = self.declared(container, readable);
             fine &= good;
@@ -66,10 +72,10 @@ impl Hooks {
 
     /// The declarative hooks for a container, and whether all files are good.
     fn declared(&self, container: &Container, readable: bool) -> (Vec<Selected>, bool) {
-        let Some(sources) = self.sources.as_ref().filter(|_| readable) else {
+        let Some(live) = self.declared.as_ref().filter(|_| readable) else {
             return (Vec::new(), true);
         };
-        let files = hooks_d::load(sources);
+        let files = live.current();
         let verdict = files.verdict();
         if let Err(broken) = &verdict {
             say(broken.to_string());
@@ -128,8 +134,11 @@ fn run(
     context.deadline = Some(deadline);
     let mut fine = true;
     for (index, selected) in (1..).zip(hooks) {
-        let record = run_hook(&selected.hook, selected.phase, index, &context);
-        if let Some(failure) = record.failure() {
+        let failure = match run_one(selected, index, &context) {
+            Ok(record) => record.failure().map(|failure| failure.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(failure) = failure {
             say(format!("{}: {failure}", container.id));
             fine = false;
             if !selected.phase.continue_on_failure() {
@@ -138,6 +147,22 @@ fn run(
         }
     }
     fine
+}
+
+/// Runs a hook, if its executable is what was pinned.
+fn run_one(selected: &Selected, index: u32, context: &Context<'_>) -> Result<Record, PinError> {
+    let (hook, phase) = (&selected.hook, selected.phase);
+    Ok(match pin::verify(selected)? {
+        Some(file) => run_hook_at(file.as_fd(), hook, phase, index, context),
+        None => run_hook(hook, phase, index, context),
+    })
+}
+
+/// Says what is wrong with the files.
+fn report(files: &HookFiles) {
+    for problem in files.problems() {
+        say(problem.to_string());
+    }
 }
 
 /// The bundle may be gone after the end.

@@ -100,6 +100,10 @@ pub fn run(
     raise_descriptor_limit();
     let output = settings.serve.as_ref().map(|fd| fd.try_clone()).transpose();
     let output = output.map_err(|_| Errno::EMFILE)?;
+    let hooks = match Hooks::new(settings) {
+        Ok(hooks) => hooks,
+        Err(error) => return supervisor.send(&Control::Failed(error.to_string()).encode(), None),
+    };
     let parent = nix::unistd::getppid().as_raw();
     let worker = Arc::new(Worker {
         epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
@@ -113,7 +117,7 @@ pub fn run(
         directories: Directories::new()?,
         schedule: Schedule::new(),
         since: Identity::of(parent).map_or(u64::MAX, |process| process.start),
-        hooks: Hooks::new(settings),
+        hooks,
         output: Output::new(settings.events, settings.format, output),
         memory: Mutex::new(Memory::new(journal)),
         settings: Arc::clone(settings),

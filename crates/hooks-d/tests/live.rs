@@ -1,0 +1,453 @@
+//! Hook files that change while the program runs.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Tree, always, container, order};
+use hooks_d::{HookFiles, Live, OnError, Source, Sources};
+
+/// How long a change may take to be seen on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn start(tree: &Tree, dirs: &[&str]) -> Live {
+    Live::start(tree.sources(dirs), |_| {}).unwrap()
+}
+
+fn selected(files: &HookFiles) -> Vec<String> {
+    order(&files.select(&container(&[], &["sh"])).hooks)
+}
+
+fn until(live: &Live, what: &str, holds: impl Fn(&HookFiles) -> bool) {
+    let began = Instant::now();
+    while !holds(&live.current()) {
+        assert!(began.elapsed() < DEADLINE, "{what}: {:?}", live.current());
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until exactly these hooks are in force.
+#[track_caller]
+fn until_selected(live: &Live, hooks: &[&str]) {
+    until(live, &format!("{hooks:?}"), |files| {
+        selected(files) == hooks
+    });
+}
+
+/// Writes beside and renames.
+fn replace(tree: &Tree, name: &str, args: &[&str]) {
+    let temporary = tree.hook(&format!("{name}.tmp"), args);
+    fs::rename(temporary, tree.path(name)).unwrap();
+}
+
+#[test]
+fn files_appear_change_and_vanish() {
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let live = start(&tree, &["d"]);
+    assert_eq!(selected(&live.current()), ["1"]);
+    tree.hook("d/b.json", &["2"]);
+    until_selected(&live, &["1", "2"]);
+    tree.hook("d/a.json", &["3"]);
+    until_selected(&live, &["3", "2"]);
+    replace(&tree, "d/a.json", &["4"]);
+    until_selected(&live, &["4", "2"]);
+    fs::remove_file(tree.path("d/b.json")).unwrap();
+    until_selected(&live, &["4"]);
+    fs::rename(tree.path("d/a.json"), tree.path("d/a.off")).unwrap();
+    until_selected(&live, &[]);
+}
+
+#[test]
+fn what_was_read_stays_as_it_is() {
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let live = start(&tree, &["d"]);
+    let before = live.current();
+    tree.hook("d/a.json", &["2"]);
+    until_selected(&live, &["2"]);
+    assert_eq!(selected(&before), ["1"]);
+}
+
+#[test]
+fn a_file_that_became_bad_keeps_its_last_good_version_and_is_reported() {
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let live = start(&tree, &["d"]);
+    tree.write("d/a.json", "{\"version\": ");
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    assert_eq!(selected(&live.current()), ["1"]);
+    assert!(live.current().verdict().is_ok());
+    tree.hook("d/a.json", &["2"]);
+    until_selected(&live, &["2"]);
+    assert!(live.current().problems().next().is_none());
+    tree.write("d/a.json", "{");
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    fs::remove_file(tree.path("d/a.json")).unwrap();
+    until_selected(&live, &[]);
+}
+
+#[test]
+fn a_file_that_never_was_good_fails_the_verdict() {
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let live = start(&tree, &["d"]);
+    tree.write("d/b.json", "{");
+    until(&live, "the failure", |files| files.verdict().is_err());
+    assert_eq!(selected(&live.current()), ["1"]);
+    fs::remove_file(tree.path("d/b.json")).unwrap();
+    until(&live, "no failure", |files| files.verdict().is_ok());
+}
+
+#[test]
+fn a_half_written_override_keeps_what_it_overrides() {
+    let tree = Tree::new();
+    tree.hook("usr/a.json", &["usr"]);
+    fs::create_dir(tree.path("etc")).unwrap();
+    let live = start(&tree, &["usr", "etc"]);
+    tree.write("etc/a.json", "{\"ver");
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    assert_eq!(selected(&live.current()), ["usr"]);
+    tree.hook("etc/a.json", &["etc"]);
+    until_selected(&live, &["etc"]);
+    fs::remove_file(tree.path("etc/a.json")).unwrap();
+    until_selected(&live, &["usr"]);
+}
+
+#[test]
+fn an_empty_override_disables_once_it_has_been_empty_for_a_while() {
+    let tree = Tree::new();
+    tree.hook("usr/a.json", &["usr"]);
+    fs::create_dir(tree.path("etc")).unwrap();
+    let live = start(&tree, &["usr", "etc"]);
+    tree.write("etc/a.json", "");
+    until_selected(&live, &[]);
+    assert!(live.current().verdict().is_ok());
+    fs::remove_file(tree.path("etc/a.json")).unwrap();
+    until_selected(&live, &["usr"]);
+    tree.link("etc/a.json", "/dev/null");
+    until_selected(&live, &[]);
+}
+
+#[test]
+fn a_directory_missing_at_the_start_is_picked_up_when_it_appears() {
+    let tree = Tree::new();
+    let live = start(&tree, &["a/b/c/d"]);
+    tree.hook("a/b/c/d/x.json", &["1"]);
+    until_selected(&live, &["1"]);
+    fs::remove_dir_all(tree.path("a")).unwrap();
+    until_selected(&live, &[]);
+    tree.hook("a/b/c/d/y.json", &["2"]);
+    until_selected(&live, &["2"]);
+    tree.hook("a/b/c/d/z.json", &["3"]);
+    until_selected(&live, &["2", "3"]);
+}
+
+#[test]
+fn a_directory_that_was_created_elsewhere_is_renamed_into_place() {
+    let tree = Tree::new();
+    tree.hook("new/x.json", &["1"]);
+    let live = start(&tree, &["etc/d"]);
+    fs::create_dir(tree.path("etc")).unwrap();
+    fs::rename(tree.path("new"), tree.path("etc/d")).unwrap();
+    until_selected(&live, &["1"]);
+    tree.hook("etc/d/y.json", &["2"]);
+    until_selected(&live, &["1", "2"]);
+    // Renamed away, its files count no more; nor do changes in it.
+    fs::rename(tree.path("etc/d"), tree.path("old")).unwrap();
+    until_selected(&live, &[]);
+    tree.hook("old/z.json", &["3"]);
+    fs::create_dir(tree.path("etc/d")).unwrap();
+    tree.hook("etc/d/z.json", &["4"]);
+    until_selected(&live, &["4"]);
+}
+
+#[test]
+fn a_directory_above_is_renamed() {
+    let tree = Tree::new();
+    tree.hook("a/b/d/x.json", &["1"]);
+    let live = start(&tree, &["a/b/d"]);
+    fs::rename(tree.path("a"), tree.path("z")).unwrap();
+    until_selected(&live, &[]);
+    fs::rename(tree.path("z"), tree.path("a")).unwrap();
+    until_selected(&live, &["1"]);
+    tree.hook("a/b/d/y.json", &["2"]);
+    until_selected(&live, &["1", "2"]);
+}
+
+#[test]
+fn symlinks_are_followed_to_what_they_lead_to() {
+    let tree = Tree::new();
+    // As Kubernetes mounts a ConfigMap.
+    tree.hook("d/..v1/a.json", &["1"]);
+    tree.hook("d/..v2/a.json", &["2"]);
+    tree.link("d/..data", "..v1");
+    tree.link("d/a.json", "..data/a.json");
+    let target = tree.hook("elsewhere/b.json", &["x"]);
+    tree.link("d/b.json", &target);
+    let live = start(&tree, &["d"]);
+    assert_eq!(selected(&live.current()), ["1", "x"]);
+    symlink("..v2", tree.path("d/..tmp")).unwrap();
+    fs::rename(tree.path("d/..tmp"), tree.path("d/..data")).unwrap();
+    until_selected(&live, &["2", "x"]);
+    tree.hook("elsewhere/b.json", &["y"]);
+    until_selected(&live, &["2", "y"]);
+    replace(&tree, "elsewhere/b.json", &["z"]);
+    until_selected(&live, &["2", "z"]);
+}
+
+#[test]
+fn a_directory_that_others_can_write_to_keeps_what_was_read_before() {
+    let set_mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let live = start(&tree, &["d"]);
+    set_mode(&tree.path("d"), 0o777);
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    tree.hook("d/b.json", &["evil"]);
+    assert!(live.current().verdict().is_ok());
+    set_mode(&tree.path("d"), 0o755);
+    fs::remove_file(tree.path("d/b.json")).unwrap();
+    until(&live, "no problem", |files| {
+        files.problems().next().is_none()
+    });
+    until_selected(&live, &["1"]);
+}
+
+#[test]
+fn hooks_json_is_watched() {
+    let tree = Tree::new();
+    let json = |n: &str| format!(r#"{{"poststop": [{{"path": "/bin/true", "args": ["{n}"]}}]}}"#);
+    let path = tree.write("c/hooks.json", json("1"));
+    let mut sources = Sources::default();
+    sources
+        .list
+        .push((Source::HooksJson(path.clone()), OnError::Fail));
+    let live = Live::start(sources, |_| {}).unwrap();
+    assert_eq!(selected(&live.current()), ["1"]);
+    tree.write("c/hooks.json", "{");
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    assert_eq!(selected(&live.current()), ["1"]);
+    fs::write(&path, json("2")).unwrap();
+    until_selected(&live, &["2"]);
+    fs::remove_file(&path).unwrap();
+    until(&live, "the failure", |files| files.verdict().is_err());
+    fs::write(&path, json("3")).unwrap();
+    until_selected(&live, &["3"]);
+}
+
+/// Calls `write` about a thousand times a second until it is dropped.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    writes: Arc<AtomicUsize>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    fn start(write: impl Fn(usize) + Send + 'static) -> Writer {
+        let stop = Arc::new(AtomicBool::new(false));
+        let writes = Arc::new(AtomicUsize::new(0));
+        let (stopped, written) = (Arc::clone(&stop), Arc::clone(&writes));
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                write(written.fetch_add(1, Ordering::Relaxed));
+                thread::sleep(Duration::from_micros(900));
+            }
+        });
+        Writer {
+            stop,
+            writes,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+#[test]
+fn a_thousand_writes_a_second_show_no_gap() {
+    let tree = Tree::new();
+    for name in ["in_place", "renamed"] {
+        tree.hook(&format!("d/{name}.json"), &[name]);
+    }
+    tree.hook("d/still.json", &["still"]);
+    let changes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&changes);
+    let live = Live::start(tree.sources(&["d"]), move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    })
+    .unwrap();
+    let text = |name: &str, n: usize| always(&[name, &"x".repeat(n % 3000)]).to_string();
+    let path = tree.path("d/in_place.json");
+    let in_place = Writer::start(move |n| fs::write(&path, text("in_place", n)).unwrap());
+    let (path, temporary) = (tree.path("d/renamed.json"), tree.path("d/tmp"));
+    let renamed = Writer::start(move |n| {
+        fs::write(&temporary, text("renamed", n)).unwrap();
+        fs::rename(&temporary, &path).unwrap();
+    });
+    let began = Instant::now();
+    let mut looks = 0;
+    while began.elapsed() < Duration::from_secs(3) {
+        let files = live.current();
+        assert!(files.verdict().is_ok());
+        let hooks = files.select(&container(&[], &["sh"])).hooks;
+        let names: Vec<&str> = hooks
+            .iter()
+            .filter_map(|s| s.hook.args.as_ref()?.first().map(String::as_str))
+            .collect();
+        assert_eq!(names, ["in_place", "renamed", "still"]);
+        looks += 1;
+        thread::sleep(Duration::from_micros(200));
+    }
+    assert!(looks > 100 && changes.load(Ordering::Relaxed) > 3);
+    for writer in [&in_place, &renamed] {
+        assert!(
+            writer.writes.load(Ordering::Relaxed) > 300,
+            "too few writes to show anything"
+        );
+    }
+}
+
+#[test]
+fn continuous_writes_do_not_put_off_a_change_for_ever() {
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let live = start(&tree, &["d"]);
+    let path = tree.path("d/busy");
+    let _writer = Writer::start(move |n| fs::write(&path, n.to_string()).unwrap());
+    thread::sleep(Duration::from_millis(50));
+    tree.hook("d/b.json", &["2"]);
+    until_selected(&live, &["1", "2"]);
+}
+
+#[test]
+fn lost_events_lead_to_a_rescan() {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    if limit > 200_000 {
+        eprintln!("skipped: a queue of {limit} events takes too long to fill");
+        return;
+    }
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let (entered, called) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let live = Live::start(tree.sources(&["d"]), move |_| {
+        let _ = entered.send(());
+        let _ = released.recv_timeout(DEADLINE);
+    })
+    .unwrap();
+    tree.hook("d/b.json", &["2"]);
+    called.recv_timeout(DEADLINE).unwrap();
+    // Nobody takes events now. Each of these makes two or three.
+    for _ in 0..limit / 2 + 1 {
+        fs::write(tree.path("d/x"), "").unwrap();
+        fs::remove_file(tree.path("d/x")).unwrap();
+    }
+    // The event of this one is lost.
+    tree.hook("d/c.json", &["3"]);
+    drop(release);
+    until_selected(&live, &["1", "2", "3"]);
+}
+
+/// A running thread of this process.
+fn task(tid: i32) -> String {
+    format!("/proc/self/task/{tid}")
+}
+
+/// Starts and makes one change, and tells the thread.
+fn start_and_learn_thread(tree: &Tree) -> (Live, i32) {
+    tree.hook("d/a.json", &["1"]);
+    let tid = Arc::new(AtomicI32::new(0));
+    let learned = Arc::clone(&tid);
+    let live = Live::start(tree.sources(&["d"]), move |_| {
+        learned.store(nix::unistd::gettid().as_raw(), Ordering::SeqCst);
+    })
+    .unwrap();
+    tree.hook("d/b.json", &["2"]);
+    until(&live, "the thread", |_| tid.load(Ordering::SeqCst) != 0);
+    let tid = tid.load(Ordering::SeqCst);
+    (live, tid)
+}
+
+#[test]
+fn the_thread_does_nothing_when_nothing_happens() {
+    // Beside the others' directories, which change.
+    let tree = Tree::new();
+    let (live, tid) = start_and_learn_thread(&tree);
+    until_selected(&live, &["1", "2"]);
+    let switches = || {
+        let status = fs::read_to_string(task(tid) + "/status").unwrap();
+        let line = status
+            .lines()
+            .find(|l| l.starts_with("voluntary_ctxt_switches"))
+            .unwrap();
+        line.split_whitespace()
+            .last()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    // Other programs may work in the directories above; a thread that polls would wake up in every period.
+    let quiet = (0..40).any(|_| {
+        let before = switches();
+        thread::sleep(Duration::from_millis(500));
+        switches() == before
+    });
+    assert!(quiet, "the thread wakes up all the time");
+}
+
+#[test]
+fn dropping_ends_the_thread() {
+    let tree = Tree::new();
+    let (live, tid) = start_and_learn_thread(&tree);
+    assert!(Path::new(&task(tid)).exists());
+    drop(live);
+    let began = Instant::now();
+    while Path::new(&task(tid)).exists() {
+        assert!(began.elapsed() < DEADLINE, "the thread is still there");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_change_is_told_and_no_change_is_not() {
+    let tree = Tree::new();
+    tree.hook("d/a.json", &["1"]);
+    let (tell, told) = mpsc::channel();
+    let _live = Live::start(tree.sources(&["d"]), move |files| {
+        let _ = tell.send(selected(files));
+    })
+    .unwrap();
+    // The same content again, and a file that does not count.
+    tree.hook("d/a.json", &["1"]);
+    tree.write("d/README", "x");
+    assert!(told.recv_timeout(Duration::from_millis(500)).is_err());
+    tree.hook("d/a.json", &["2"]);
+    assert_eq!(told.recv_timeout(DEADLINE).unwrap(), ["2"]);
+}
