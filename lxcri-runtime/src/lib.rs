@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod ahead;
 pub mod cgroup;
 pub mod cli;
 pub mod commands;

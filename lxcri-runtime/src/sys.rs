@@ -110,6 +110,24 @@ pub fn window_size(fd: BorrowedFd) -> io::Result<(u16, u16)> {
     }
 }
 
+/// Sets the loopback interface of the calling thread's network namespace up: ioctl SIOCSIFFLAGS, netdevice(7).
+pub fn loopback_up() -> io::Result<()> {
+    // SAFETY: socket returns a new descriptor that nobody else owns; all-zero is a valid ifreq, its name ends with NUL, and
+    // the ioctls read and write one such structure.
+    unsafe {
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        let fd = check(libc::socket(libc::AF_UNIX, kind, 0).into())?;
+        let socket = OwnedFd::from_raw_fd(fd as RawFd);
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
+            *to = from as libc::c_char;
+        }
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request).into())?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request).into()).map(drop)
+    }
+}
+
 /// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.
 pub fn received(fd: RawFd) -> OwnedFd {
     // SAFETY: the callers pass numbers that are open and that nothing else in this process owns.

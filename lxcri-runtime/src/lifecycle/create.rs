@@ -14,6 +14,7 @@ use hook_tree::names;
 
 use super::birth::{self, Birth};
 use super::{destroy, hooks};
+use crate::ahead::{self, Ahead};
 use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
@@ -50,6 +51,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
     };
     let prepared = prepare::prepare(runtime, &request)?;
     let preserved = startup::claim(request.preserve_fds)?;
+    let ahead = ahead::begin(&prepared.namespaces);
     let lock = container.make(&runtime.root, prepared.access)?;
     let mut attempt = Attempt {
         runtime,
@@ -59,7 +61,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         record: None,
         pid_written: false,
     };
-    match attempt.carry_out(preserved) {
+    match attempt.carry_out(preserved, ahead) {
         Ok(created) => Ok(created),
         Err(error) => {
             attempt.take_back(lock);
@@ -79,7 +81,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn carry_out(&mut self, preserved: Vec<OwnedFd>) -> Result<Created> {
+    fn carry_out(&mut self, preserved: Vec<OwnedFd>, ahead: Ahead) -> Result<Created> {
         let mut state = self.state();
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
@@ -103,6 +105,7 @@ impl Attempt<'_> {
             &self.prepared,
             &cgroup,
             listener,
+            ahead.finish().context("/linux/namespaces")?,
         )?;
         cgroup.settle();
         // While LXC starts.
