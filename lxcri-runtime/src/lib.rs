@@ -18,6 +18,7 @@ pub mod limits;
 pub mod logging;
 pub mod lxc;
 pub mod maker;
+pub mod mountinfo;
 pub mod mountpoint;
 pub mod mounts;
 pub mod prepare;

@@ -1,5 +1,6 @@
 //! System calls for which nix has no wrapper, and what runs between fork and exec.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -126,6 +127,25 @@ pub fn loopback_up() -> io::Result<()> {
         request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
         check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request).into()).map(drop)
     }
+}
+
+/// The number of the mount in which a file lies, statx(2). Async-signal-safe.
+pub fn mount_id(path: &CStr) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the string is NUL-ended, and the kernel writes a structure of this type; all zeros are one as well.
+    let (result, stat) = unsafe {
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        let mask = libc::STATX_MNT_ID;
+        let result = libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            mask,
+            stat.as_mut_ptr(),
+        );
+        (result, stat.assume_init())
+    };
+    (result == 0 && stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
 }
 
 /// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.

@@ -19,6 +19,7 @@ use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
 use crate::mountpoint;
+use crate::mounts;
 use crate::prepare::{self, Prepared};
 use crate::process::Process;
 use crate::record::Record;
@@ -65,7 +66,12 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         Ok(created) => Ok(created),
         Err(error) => {
             attempt.take_back(lock);
-            Err(error)
+            Err(match mounts::is_chrooted() {
+                true => error.context(
+                    "cannot make containers in a chroot, only in the root of the mount namespace",
+                ),
+                false => error,
+            })
         }
     }
 }

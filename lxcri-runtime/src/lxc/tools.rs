@@ -284,7 +284,7 @@ fn cover(container: &Container) -> Result<CString> {
 fn shell(launcher: &Path) -> Option<sys::Shell> {
     let string = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
     let path = fs::canonicalize(SHELL).ok()?;
-    let id = |path: &Path| sys::mount_id(&string(path)?);
+    let id = |path: &Path| crate::sys::mount_id(&string(path)?);
     let mount = id(&path)?;
     let mount_point = path
         .ancestors()

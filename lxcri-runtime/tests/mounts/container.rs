@@ -201,8 +201,7 @@ impl Container {
     pub fn engine(&self, config: &str) -> Result<Engine, Error> {
         let spec: Spec =
             serde_json::from_str(config).unwrap_or_else(|error| panic!("{error}: {config}"));
-        let view =
-            CgroupView::from_mountinfo(&fs::read_to_string("/proc/thread-self/mountinfo").unwrap());
+        let view = CgroupView::from_mountinfo(&fs::read("/proc/thread-self/mountinfo").unwrap());
         let mut facts = Facts::from_spec(&spec, view);
         facts.cgroup_ns = self.has("cgroup");
         if self.has("user") {
