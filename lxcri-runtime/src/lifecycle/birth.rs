@@ -183,13 +183,15 @@ impl<'a> Birth<'a> {
 
     /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
     pub fn init_reported(&mut self, init: Process) -> Result<()> {
-        let peer = self.accept(|pid| pid == init.pid)?;
-        peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
-        self.init = Some(peer);
-        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
-        // mounts are finished.
-        self.lxc.kill()?;
-        self.engine.take().context("no mounts")?.finish()?;
+        let mut engine = self.engine.take().context("no mounts")?;
+        engine.finish(|| {
+            let peer = self.accept(|pid| pid == init.pid)?;
+            peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
+            self.init = Some(peer);
+            // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while
+            // the mounts are finished.
+            self.lxc.kill()
+        })?;
         self.lxc.wait()
     }
 

@@ -253,7 +253,7 @@ impl Container {
     pub fn up(&mut self, config: &str) -> Result<(), Error> {
         let mut engine = self.make(config)?;
         self.pivot();
-        engine.finish()
+        finish(&mut engine)
     }
 
     pub fn pivot(&self) {
@@ -427,4 +427,9 @@ fn receive(channel: &OwnedFd) -> (String, Option<OwnedFd>) {
     let length = message.bytes;
     assert!(length > 0, "the process inside has ended");
     (String::from_utf8_lossy(&buffer[..length]).into_owned(), fd)
+}
+
+/// What is done after the pivot, which has happened.
+pub fn finish(engine: &mut Engine) -> Result<(), Error> {
+    engine.finish(|| Ok(()))
 }
