@@ -10,6 +10,7 @@ use hook_model::Phase;
 use hook_tree::sync as kind;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::ahead;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::lxc::tools::{self, Lxc, Monitor};
@@ -40,14 +41,16 @@ pub struct Birth<'a> {
 }
 
 impl<'a> Birth<'a> {
-    /// Starts LXC in the container's cgroup.
+    /// Starts LXC in the container's cgroup and in `namespaces`, which are those that were made ahead.
     pub fn begin(
         runtime: &Runtime,
         container: &'a Container,
         prepared: &Prepared,
         cgroup: &Cgroup,
         listener: Listener,
+        mut namespaces: ahead::Open,
     ) -> Result<Self> {
+        namespaces.extend(tools::open_namespaces(&prepared.namespaces)?);
         let locks = match prepared.joined_root() {
             Some(root) => Some(tools::let_in(container, root)?),
             None => None,
@@ -55,7 +58,7 @@ impl<'a> Birth<'a> {
         let birth = tools::Birth {
             cgroup: cgroup.dir_fd().context("enter cgroup")?,
             tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
-            namespaces: tools::open_namespaces(&prepared.namespaces)?,
+            namespaces,
             // In a user namespace the cover could not be taken away again.
             as_shell: (prepared.namespaces.user == Namespace::Inherited)
                 .then(|| prepared.launcher.clone()),
@@ -178,13 +181,15 @@ impl<'a> Birth<'a> {
 
     /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
     pub fn init_reported(&mut self, init: Process) -> Result<()> {
-        let peer = self.accept(|pid| pid == init.pid)?;
-        peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
-        self.init = Some(peer);
-        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
-        // mounts are finished.
-        self.lxc.kill()?;
-        self.engine.take().context("no mounts")?.finish()?;
+        let mut engine = self.engine.take().context("no mounts")?;
+        engine.finish(|| {
+            let peer = self.accept(|pid| pid == init.pid)?;
+            peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
+            self.init = Some(peer);
+            // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while
+            // the mounts are finished.
+            self.lxc.kill()
+        })?;
         self.lxc.wait()
     }
 
