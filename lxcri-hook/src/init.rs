@@ -31,7 +31,7 @@ pub fn run(tree: &mut Tree) -> ! {
     let Some(file) = tree.file() else {
         tree.failed(Errno::ENOENT)
     };
-    let list = List::map(file);
+    let list = packet.replace(file);
     let end = list.carry_out(Some(tree));
     if list.text(end.text).is_none() {
         tree.at(b"init/calls");

@@ -36,7 +36,7 @@ fn map(length: usize, flags: usize, file: Fd) -> usize {
     let flags = MAP_PRIVATE | MAP_FIXED | flags;
     let at = ADDRESS as usize;
     // SAFETY: the program lies below the address, stack and other mappings far above; only a `List` refers to what was
-    // mapped there before, and the one that is being made replaces it.
+    // mapped there before, and that one is given up.
     let mapped = unsafe { call5(nr::MMAP, at, length, PROT_READ_WRITE, flags, file.raw()) };
     if mapped.is_err() { 0 } else { length }
 }
@@ -54,8 +54,8 @@ impl List {
         }
     }
 
-    /// Maps a file. What it cannot map it takes for an empty list.
-    pub fn map(file: Fd) -> List {
+    /// Maps a file in the place of the packet. What it cannot map it takes for an empty list.
+    pub fn replace(self, file: Fd) -> List {
         let size = super::size(file);
         let length = if size > LIMIT { 0 } else { map(size, 0, file) };
         file.close();
@@ -78,6 +78,7 @@ impl List {
             return received;
         }
         self.length = received.number();
+        self.fd = Fd::NONE;
         let [.., control_length, flags] = message;
         if flags as i32 & TRUNCATED != 0 {
             return Ret::error(Errno::EMSGSIZE);
@@ -111,9 +112,9 @@ impl List {
         carry_out(self.words(), &mut Kernel(tree))
     }
 
-    /// A text in it. Whoever asks has seen that it is not malformed, so NUL is its last byte.
+    /// A text in it. Only what has failed has a text, and what is malformed never does, so NUL is the last byte.
     pub fn text(&self, address: u64) -> Option<Str<'_>> {
-        if address.wrapping_sub(ADDRESS) >= self.length as u64 {
+        if address.wrapping_sub(ADDRESS) >= size_of_val(self.words()) as u64 {
             return None;
         }
         // SAFETY: the text lies in the mapping, and NUL follows.
