@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod ahead;
 pub mod cgroup;
 pub mod cli;
 pub mod commands;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod logging;
 pub mod lxc;
 pub mod maker;
+pub mod mountinfo;
 pub mod mountpoint;
 pub mod mounts;
 pub mod prepare;
@@ -35,6 +37,7 @@ pub mod sync;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod sysctl;
+pub mod user_namespace;
 
 /// The version of the runtime-spec that the state says it complies with.
 pub const OCI_VERSION: &str = spec::OCI_VERSION_MAX;

@@ -15,9 +15,10 @@ use crate::lxc::{config, tools};
 use crate::mounts::{CgroupView, Facts, MountPlan};
 use crate::process_settings::{self, InitFiles};
 use crate::request::{Request, Runtime, Terminals};
-use crate::spec::{self, HostFacts, LoadedSpec, Namespaces};
+use crate::spec::{self, HostFacts, LoadedSpec, Namespace, Namespaces};
 use crate::store::Container;
 use crate::sysctl::KernelSettings;
+use crate::user_namespace::join;
 
 /// A bundle that can be run here, as far as that is known without making anything.
 pub struct Prepared {
@@ -97,12 +98,16 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
         .as_ref()
         .context("/process: missing")?;
     let rootfs = rootfs(&loaded, &request.bundle).with_context(in_config)?;
-    let mountinfo =
-        fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let mountinfo = fs::read("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
-    let facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
+    let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
+    if let Namespace::Path(path) = &namespaces.user {
+        let stated = facts.user_ns.take().unwrap_or_default();
+        let joined = join::check(&loaded.spec, path, &stated, &rootfs).with_context(in_config)?;
+        facts.user_ns = Some(joined);
+    }
     let mounts = MountPlan::new(&loaded.spec, &facts).with_context(in_config)?;
-    let layout = CgroupLayout::detect().context("find the cgroup hierarchies")?;
+    let layout = CgroupLayout::from_mountinfo(&mountinfo).context("find the cgroup hierarchies")?;
     if let Some(resources) = linux.and_then(|l| l.resources().as_ref()) {
         let problems = cgroup::check(resources, &layout);
         if !problems.is_empty() {
@@ -209,7 +214,15 @@ impl Prepared {
     /// The host's user that is root in the container, if the cgroup is to be its own (config-linux.md, Cgroup ownership).
     pub fn user_namespace_root(&self) -> Option<u32> {
         self.root_owner
-            .filter(|_| self.namespaces.user.is_new() && self.namespaces.cgroup.is_new())
+            .filter(|_| self.namespaces.user.is_private() && self.namespaces.cgroup.is_new())
+    }
+
+    /// The host's user and group that are root in the user namespace that the container joins.
+    pub fn joined_root(&self) -> Option<(u32, u32)> {
+        match self.namespaces.user {
+            Namespace::Path(_) => self.root_owner.zip(self.access.group),
+            _ => None,
+        }
     }
 
     /// What /proc/PID/cgroup says of a process in the container's cgroup (cgroups(7)).

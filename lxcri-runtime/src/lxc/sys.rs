@@ -5,6 +5,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::sched::CloneFlags;
+
 /// Where cgroup file systems are mounted on every distribution that LXC supports.
 const CGROUP_ROOT: &CStr = c"/sys/fs/cgroup";
 
@@ -23,8 +25,8 @@ pub struct Spawn<'a> {
     /// A thread that moves itself alone need not wait until no process of the machine forks or executes, which takes the
     /// kernel several milliseconds (`cgroup_procs_write_start` since Linux 5.17).
     pub tasks: &'a [OwnedFd],
-    /// A cgroup namespace to join.
-    pub cgroup_namespace: Option<BorrowedFd<'a>>,
+    /// Namespaces to join, CLONE_NEW* with each. A user namespace comes last, and its root executes the program.
+    pub namespaces: &'a [(OwnedFd, CloneFlags)],
     /// An empty directory that covers the cgroup file systems, in a mount namespace of its own.
     pub cover: &'a CStr,
     /// What LXC would start for a hook, and what takes its place.
@@ -131,6 +133,55 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
         .collect()
 }
 
+/// The step of joining a namespace.
+fn joining(kind: CloneFlags) -> &'static str {
+    match kind {
+        CloneFlags::CLONE_NEWCGROUP => "setns(CLONE_NEWCGROUP)",
+        CloneFlags::CLONE_NEWIPC => "setns(CLONE_NEWIPC)",
+        CloneFlags::CLONE_NEWNET => "setns(CLONE_NEWNET)",
+        CloneFlags::CLONE_NEWPID => "setns(CLONE_NEWPID)",
+        CloneFlags::CLONE_NEWUSER => "setns(CLONE_NEWUSER)",
+        CloneFlags::CLONE_NEWUTS => "setns(CLONE_NEWUTS)",
+        _ => "setns",
+    }
+}
+
+/// Becomes root of the user namespace that has just been joined, with a mount namespace that belongs to it. Returns the step
+/// that failed, with its error in errno.
+///
+/// By system call, because the wrappers of libc change all threads of the process whose memory this is.
+///
+/// # Safety
+/// Async-signal-safe; only in a process of its own.
+unsafe fn become_root() -> Result<(), &'static str> {
+    let step = |name, result: libc::c_long| if result < 0 { Err(name) } else { Ok(()) };
+    // SAFETY: numbers and a null pointer, which an empty list of groups may have.
+    unsafe {
+        let no_groups = std::ptr::null::<libc::gid_t>();
+        step(
+            "setgroups(0)",
+            libc::syscall(libc::SYS_setgroups, 0, no_groups),
+        )?;
+        step(
+            "setresgid(0, 0, 0)",
+            libc::syscall(libc::SYS_setresgid, 0, 0, 0),
+        )?;
+        step(
+            "setresuid(0, 0, 0)",
+            libc::syscall(libc::SYS_setresuid, 0, 0, 0),
+        )?;
+        step(
+            "unshare(CLONE_NEWNS)",
+            libc::unshare(libc::CLONE_NEWNS).into(),
+        )?;
+        // It is forgotten when the user changes.
+        step(
+            "prctl(PR_SET_PDEATHSIG, SIGKILL)",
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL).into(),
+        )
+    }
+}
+
 /// Covers the shell, if that is possible: without it LXC starts the shell, and that the program.
 ///
 /// The mount in which it lies must not be shared: the cover would appear on the host. As a slave it goes on to follow the host.
@@ -142,31 +193,13 @@ unsafe fn cover(shell: &Shell) {
     let null = std::ptr::null::<c_char>();
     // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
     unsafe {
-        if mount_id(&shell.path).is_some_and(|id| mount_id(&shell.mount_point) == Some(id))
+        if crate::sys::mount_id(&shell.path)
+            .is_some_and(|id| crate::sys::mount_id(&shell.mount_point) == Some(id))
             && libc::mount(null, mount_point, null, libc::MS_SLAVE, null.cast()) == 0
         {
             libc::mount(shell.cover.as_ptr(), path, null, libc::MS_BIND, null.cast());
         }
     }
-}
-
-/// The number of the mount in which a file lies, statx(2). Async-signal-safe.
-pub fn mount_id(path: &CStr) -> Option<u64> {
-    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: the string is NUL-ended, and the kernel writes a structure of this type; all zeros are one as well.
-    let (result, stat) = unsafe {
-        let flags = libc::AT_SYMLINK_NOFOLLOW;
-        let mask = libc::STATX_MNT_ID;
-        let result = libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            flags,
-            mask,
-            stat.as_mut_ptr(),
-        );
-        (result, stat.assume_init())
-    };
-    (result == 0 && stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
 }
 
 /// clone3(2), and [`run`] in the child. Returns the child's pid or a negated errno.
@@ -254,12 +287,6 @@ unsafe fn execute(child: &Child) -> Result<Infallible, &'static str> {
             let written = libc::write(file.as_raw_fd(), c"0".as_ptr().cast(), 1);
             step("write(tasks, 0)", written as libc::c_int)?;
         }
-        if let Some(namespace) = spawn.cgroup_namespace {
-            step(
-                "setns(CLONE_NEWCGROUP)",
-                libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWCGROUP),
-            )?;
-        }
         step("unshare(CLONE_NEWNS)", libc::unshare(libc::CLONE_NEWNS))?;
         // Only this one mount becomes private, so that what is mounted over it stays in this namespace, while the others
         // keep their propagation: shared mounts of a container stay peers of the host's.
@@ -280,6 +307,13 @@ unsafe fn execute(child: &Child) -> Result<Infallible, &'static str> {
         for number in 0..3 {
             let copied = libc::dup2(spawn.null.as_raw_fd(), number);
             step("dup2(/dev/null)", copied)?;
+        }
+        for (namespace, kind) in spawn.namespaces {
+            let joined = libc::setns(namespace.as_raw_fd(), kind.bits());
+            step(joining(*kind), joined)?;
+            if *kind == CloneFlags::CLONE_NEWUSER {
+                become_root()?;
+            }
         }
         libc::execve(
             spawn.program.as_ptr(),
