@@ -113,7 +113,7 @@ impl Attempt<'_> {
         let terminal = self.meet(&mut birth, init, &state)?;
         hooks::run(&self.prepared.hooks, Phase::Prestart, &state, &records)?;
         hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
-        birth.create_container_hooks(&self.prepared.rootfs, &records)?;
+        birth.create_container_hooks(&records)?;
         state.status = Status::Created;
         guest::write_state(
             self.container,
@@ -238,7 +238,10 @@ impl Attempt<'_> {
     }
 
     fn write_hooks(&self, phases: &[Phase], state: &State) -> Result<()> {
-        let cwd = [(Phase::Poststop, state.bundle.as_path())];
+        let cwd = [
+            (Phase::CreateContainer, self.prepared.rootfs.as_path()),
+            (Phase::Poststop, state.bundle.as_path()),
+        ];
         let options = tree::Options {
             cwd: &cwd,
             ..Default::default()
