@@ -16,6 +16,10 @@ pub fn sources(asked: &[PathBuf], configuration: &Configuration) -> Sources {
     } else {
         asked
     };
+    // The usual directories are often missing; one that was named on the command line is a mistake.
+    for dir in asked.iter().filter(|dir| !dir.exists()) {
+        log::warn!("--hooks-dir {}: does not exist", dir.display());
+    }
     let dirs = dirs.iter().cloned().map(Source::Dir);
     let hooks_json = configuration.hooks_json.clone().map(Source::HooksJson);
     let on_error = OnError::from(configuration.hooks_on_error);

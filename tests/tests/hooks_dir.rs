@@ -127,8 +127,12 @@ fn run_takes_several_directories_and_a_later_one_overrides() {
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     let [usr, etc, missing] = ["usr", "etc", "missing"].map(|dir| scratch.join(dir));
     let options = [&usr, &etc, &missing].map(|dir| [Path::new("--hooks-dir"), dir]);
-    let outcome = container.running().args(options.iter().flatten()).run();
+    let log = scratch.join("log");
+    let cmd = container.running().args(options.iter().flatten());
+    let outcome = cmd.arg("--log").arg(&log).run();
     assert_eq!(outcome.code(), 5, "{outcome}");
+    let log = fs::read_to_string(log).expect("the log");
+    assert!(log.contains("missing: does not exist"), "{log}");
     let records = lxcri_tests::probe::Records::read(&scratch.join("out/records.jsonl"));
     assert_eq!(records.labels("start"), ["host:etc-a", "host:usr-c"]);
 }
