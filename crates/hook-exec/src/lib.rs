@@ -18,6 +18,7 @@
 mod capture;
 mod error;
 mod image;
+mod phase;
 mod run;
 mod spawn;
 mod stdin;
@@ -26,4 +27,5 @@ mod sys;
 
 pub use error::CallError;
 pub use hook_model::{HookFailure, Record};
-pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at, run_phase, run_phase_with};
+pub use phase::{run_phase, run_phase_with};
+pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at};

@@ -1,6 +1,8 @@
 //! Go's dialect of regular expressions: where it differs from that of the crate regex, and that nothing else is taken.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
+
 use hooks_d::Pattern;
 use proptest::prelude::*;
 
@@ -293,6 +295,27 @@ fn a_pattern_that_is_a_text_matches_as_any_other() {
     check("$^", &[""], &["y"]);
     check("b?a+", &["a"], &["b"]);
     check("a|", &["", "b"], &[]);
+}
+
+/// Each line of the file is a random pattern with the answers of Go 1.19 for some texts, or null where Go refuses it.
+#[test]
+fn answers_are_those_of_go() {
+    let cases = include_str!("data/go-regexp.jsonl").lines();
+    let mut count = 0;
+    for line in cases {
+        let (pattern, answers): (String, Option<BTreeMap<String, bool>>) =
+            serde_json::from_str(line).unwrap();
+        let compiled = Pattern::new(&pattern).ok();
+        let ours = compiled.map(|compiled| {
+            let texts = answers.iter().flat_map(BTreeMap::keys);
+            texts
+                .map(|text| (text.clone(), compiled.is_match(text)))
+                .collect()
+        });
+        assert_eq!(ours, answers, "{pattern:?}");
+        count += 1;
+    }
+    assert_eq!(count, 400);
 }
 
 /// Pieces from which most patterns of some meaning can be made.

@@ -20,6 +20,13 @@ impl Tree {
         }
     }
 
+    /// In a directory above which nobody else works, other than in /tmp.
+    pub fn in_a_quiet_place() -> Tree {
+        Tree {
+            root: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
+        }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
