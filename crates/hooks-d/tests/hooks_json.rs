@@ -38,6 +38,24 @@ fn stages_are_bare_or_under_hooks() {
 }
 
 #[test]
+fn keys_are_accepted_in_any_case_but_not_twice() {
+    let tree = Tree::new();
+    let expected = [(Phase::Poststop, "x".to_owned())];
+    for text in [
+        r#"{"PostStop": [{"Path": "/bin/true", "ARGS": ["x"]}]}"#,
+        r#"{"Hooks": {"poststop": [{"path": "/bin/true", "args": ["x"]}]}}"#,
+        r#"{"hooks": null, "poststop": [{"path": "/bin/true", "args": ["x"]}]}"#,
+    ] {
+        assert_eq!(selected(&tree.hooks_json(text)), expected, "{text}");
+    }
+    let files = tree.hooks_json(r#"{"poststop": [], "Poststop": []}"#);
+    assert_eq!(
+        tree.problems(&files),
+        ["hooks.json: /poststop: is given twice, also at /Poststop"]
+    );
+}
+
+#[test]
 fn hooks_match_containers_without_a_process_and_have_an_explicit_env() {
     let files = Tree::new().hooks_json(STAGES);
     let hooks = files.select(&Default::default()).hooks;
@@ -58,7 +76,11 @@ fn the_marker_is_accepted_and_not_required() {
 #[test]
 fn what_is_wrong_is_reported_with_its_place() {
     for (text, problem) in [
-        (r#"{"preStart": []}"#, ": /preStart: unknown stage"),
+        (r#"{"beforeStart": []}"#, ": /beforeStart: unknown stage"),
+        (
+            r#"{"hooks": {"hooks": {}}}"#,
+            ": /hooks/hooks: unknown stage",
+        ),
         (
             r#"{"prestart": {}}"#,
             ": /prestart: expected an array, found an object",

@@ -16,35 +16,55 @@ const MARKER: &str = "container-hooks";
 
 /// Reads a file. Every hook is for every container.
 pub fn read(file: &Value, host_root: Option<&Path>, report: &mut Report) -> Vec<Definition> {
-    let (stages, pointer) = match file.get("hooks") {
-        Some(hooks) if !hooks.is_null() => (hooks, "/hooks"),
-        _ => (file, ""),
-    };
-    if !pointer.is_empty() {
-        for key in file.as_object().into_iter().flat_map(|file| file.keys()) {
-            if key != "hooks" {
-                let reason = "stands beside \"hooks\", where the stages are";
-                report.error(child("", key).into(), reason);
-            }
-        }
-    }
-    let Value::Object(stages) = stages else {
-        report.model(json::wrong_type(pointer, "an object", stages));
-        return Vec::new();
-    };
-    // In the order of a container's life, for people.
-    let position = |key: &str| Phase::from_oci_name(key.as_bytes());
-    let mut stages: Vec<_> = stages.iter().collect();
-    stages.sort_by_key(|(key, _)| position(key));
     let mut definitions = Vec::new();
-    for (key, list) in stages {
-        let place = child(pointer, key);
-        match position(key) {
-            Some(phase) => phase_hooks(phase, list, &place, host_root, &mut definitions, report),
-            None => report.error(place.into(), "unknown stage"),
-        }
+    for (phase, list, place) in stages(file, report) {
+        phase_hooks(phase, list, &place, host_root, &mut definitions, report);
     }
     definitions
+}
+
+/// The list of each phase and its place, in the order of a container's life. As in Go, keys may be spelled in any case.
+fn stages<'a>(file: &'a Value, report: &mut Report) -> Vec<(Phase, &'a Value, String)> {
+    let Value::Object(members) = file else {
+        report.model(json::wrong_type("", "an object", file));
+        return Vec::new();
+    };
+    let is_hooks = |key: &str| key.eq_ignore_ascii_case("hooks");
+    let mut wrapped = members.iter().filter(|(key, _)| is_hooks(key));
+    let (stages, pointer) = match wrapped.find(|(_, hooks)| !hooks.is_null()) {
+        Some((key, Value::Object(stages))) => (stages, child("", key)),
+        Some((key, other)) => {
+            report.model(json::wrong_type(&child("", key), "an object", other));
+            return Vec::new();
+        }
+        None => (members, String::new()),
+    };
+    if !pointer.is_empty() {
+        for key in members.keys().filter(|key| child("", key) != pointer) {
+            let reason = "stands beside \"hooks\", where the stages are";
+            report.error(child("", key).into(), reason);
+        }
+    }
+    let mut found: Vec<(Phase, &Value, String)> = Vec::new();
+    for (key, list) in stages {
+        // Without stages in it that is null.
+        if pointer.is_empty() && is_hooks(key) {
+            continue;
+        }
+        let place = child(&pointer, key);
+        let mut phases = Phase::ALL.into_iter();
+        match phases.find(|phase| phase.oci_name().eq_ignore_ascii_case(key)) {
+            None => report.error(place.into(), "unknown stage"),
+            Some(phase) => match found.iter().find(|(other, ..)| *other == phase) {
+                Some((.., other)) => {
+                    report.error(place.into(), format!("is given twice, also at {other}"));
+                }
+                None => found.push((phase, list, place)),
+            },
+        }
+    }
+    found.sort_by_key(|(phase, ..)| *phase);
+    found
 }
 
 fn phase_hooks(
