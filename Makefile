@@ -6,8 +6,8 @@ CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
 # Installed to bin; those of COMPLETED print completions with `completions SHELL`.
-PROGRAMS = lxcri
-COMPLETED = lxcri
+PROGRAMS = lxcri lxcri-watch
+COMPLETED = lxcri lxcri-watch
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
 INSTALL = install
