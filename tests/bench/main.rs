@@ -1,6 +1,6 @@
 //! `make bench`: lxcri beside lxc-start, runc and crun, from one run. docs/bench.md says what is measured and how to read it.
 //!
-//! LXCRI, LAUNCHER and INJECT name the programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
+//! LXCRI, LAUNCHER, INJECT and WATCH name the programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
 #![deny(unsafe_code)]
 
 mod bench;
@@ -15,6 +15,7 @@ mod programs;
 mod sample;
 #[allow(unsafe_code)]
 mod sys;
+mod watch;
 
 use std::env;
 use std::fs;
@@ -83,6 +84,11 @@ fn run() -> Result<()> {
     inject::measure(&bench, &inject, rounds * 4, WARM_UP)?;
     launcher::measure(&bench, &launcher)?;
     idle::measure(&bench, 3)?;
+    let watcher = match env::var_os("WATCH") {
+        Some(path) if !path.is_empty() => PathBuf::from(path),
+        _ => own.with_file_name("lxcri-watch"),
+    };
+    watch::measure(&bench, &watcher, rounds)?;
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
