@@ -21,8 +21,8 @@ use crate::wire::ttrpc::{
     UNIMPLEMENTED,
 };
 
-/// How long the engine may take from the connection to the end of Synchronize. Other plugins that start can hold it up for
-/// five seconds each.
+/// How long the engine may take from the connection to Configure and its answer to the registration. Other plugins that start
+/// can hold it up for five seconds each.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// The request timeout of engines that do not tell theirs; NRI's own default.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,7 +34,11 @@ pub trait Plugin {
     /// The engine delivers the configuration.
     fn configure(&mut self, request: ConfigureRequest) -> Result<(), Status>;
 
-    /// The engine knows the plugin and from now on asks it about every container.
+    /// The engine has registered and configured the plugin.
+    fn registered(&mut self);
+
+    /// The engine has told what exists already, and asks about every container from now on. containerd 1.7 leaves this out for
+    /// pre-installed plugins.
     fn synchronized(&mut self);
 
     /// A container is about to be created. `deadline` is half of the time after which the engine goes on without us.
@@ -88,13 +92,14 @@ pub fn run(
         connection,
         plugin,
         request_timeout: REQUEST_TIMEOUT,
-        registered: false,
-        synchronized: false,
+        accepted: false,
+        configured: false,
+        ready: false,
     };
     session.register(identity)?;
     let patience = Instant::now() + START_PATIENCE;
     loop {
-        let deadline = (!session.ready()).then_some(patience);
+        let deadline = (!session.ready).then_some(patience);
         match signals.wait(Some(session.connection.as_fd()), deadline)? {
             Wake::Stop => return Ok(End::Stopped),
             Wake::Deadline => return Err(SessionError::Silent),
@@ -114,8 +119,9 @@ struct Session<'a> {
     connection: Connection,
     plugin: &'a mut dyn Plugin,
     request_timeout: Duration,
-    registered: bool,
-    synchronized: bool,
+    accepted: bool,
+    configured: bool,
+    ready: bool,
 }
 
 impl Session<'_> {
@@ -134,8 +140,12 @@ impl Session<'_> {
         Ok(self.connection.send(Channel::Runtime, &message)?)
     }
 
-    fn ready(&self) -> bool {
-        self.registered && self.synchronized
+    /// Says once that both parts of the registration are done, in whichever order they came.
+    fn note_progress(&mut self) {
+        if self.accepted && self.configured && !self.ready {
+            self.ready = true;
+            self.plugin.registered();
+        }
     }
 
     fn handle(
@@ -149,7 +159,8 @@ impl Session<'_> {
             (Channel::Runtime, RESPONSE) if message.stream == REGISTRATION => {
                 let response = message.as_response().map_err(ConnectionError::from)?;
                 response.into_result().map_err(SessionError::Refused)?;
-                self.registered = true;
+                self.accepted = true;
+                self.note_progress();
                 Ok(())
             }
             // Types of streaming calls and answers to nothing: no engine sends them, and ttrpc wants them ignored.
@@ -210,6 +221,8 @@ impl Session<'_> {
             .filter(|ms| *ms > 0);
         self.request_timeout = told.map_or(REQUEST_TIMEOUT, Duration::from_millis);
         self.plugin.configure(request)?;
+        self.configured = true;
+        self.note_progress();
         let response = ConfigureResponse {
             events: EVENT_CREATE_CONTAINER,
         };
@@ -217,8 +230,7 @@ impl Session<'_> {
     }
 
     fn synchronize(&mut self, request: SynchronizeRequest) -> Result<Vec<u8>, Status> {
-        if !request.more && !self.synchronized {
-            self.synchronized = true;
+        if !request.more {
             self.plugin.synchronized();
         }
         let response = SynchronizeResponse { more: request.more };
