@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
-use hooks_d::{HookFiles, Live, Selected, Selection, Severity};
+use anyhow::{Result, anyhow};
+use hooks_d::{Content, FileProblem, HookFiles, Live, Selected, Selection, Severity};
 use serde_json::{Value, json};
 
 use crate::adjust;
@@ -210,10 +210,15 @@ impl LeftOut {
     }
 }
 
+/// Whether something is bad of which no good version is known.
 fn is_incomplete(files: &HookFiles) -> bool {
+    let is_good = |problem: &FileProblem| {
+        let mut all = files.files().iter();
+        all.any(|file| file.path() == problem.file && matches!(file.content(), Content::Good(_)))
+    };
     files
         .problems()
-        .any(|problem| problem.severity == Severity::Error)
+        .any(|problem| problem.severity == Severity::Error && !is_good(problem))
 }
 
 fn names(request: &CreateContainerRequest) -> Vec<(&'static str, Value)> {
@@ -242,10 +247,8 @@ fn watch(options: &Options, process: &Process) -> Result<Live> {
     let (reporting, counting) = (reporter.clone(), metrics);
     let live = Live::start(sources, move |files| {
         counting.loads.inc();
-        reporting.report(files);
-    })
-    .context("watch the hook files")?;
-    // The first version is there already, whether or not it counts as a change.
-    reporter.report(&live.current());
+        reporting.report(|| files.clone());
+    })?;
+    reporter.report(|| live.current());
     Ok(live)
 }

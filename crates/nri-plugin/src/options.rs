@@ -26,8 +26,8 @@ pub struct Options {
     /// and the default directories are looked for there
     #[arg(long, value_name = "DIR")]
     pub host_root: Option<PathBuf>,
-    /// What happens to a container while a hook file is bad: `open` injects the hooks that are good, `closed` refuses to
-    /// create it [default: open]
+    /// What happens to a container while a hook is missing because its file is bad or it cannot be injected: `open` injects
+    /// the hooks that are good, `closed` refuses to create it [default: open]
     #[arg(long, value_name = "POLICY")]
     pub on_error: Option<OnError>,
     /// Whose annotation wins when container and pod have the same: `container`, or `pod` as in the reference

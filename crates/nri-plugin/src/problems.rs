@@ -27,13 +27,15 @@ impl Reporter {
         }
     }
 
-    /// Compares a version of the hook files with what was reported.
-    pub fn report(&self, files: &HookFiles) {
+    /// Compares the hook files with what was reported. They are asked for under the lock, so that an older version is never
+    /// reported after a newer one.
+    pub fn report(&self, files: impl FnOnce() -> Arc<HookFiles>) {
+        let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
+        let files = files();
         let now: BTreeSet<(bool, String)> = files
             .problems()
             .map(|problem| (problem.severity == Severity::Error, problem.to_string()))
             .collect();
-        let mut known = self.known.lock().unwrap_or_else(|e| e.into_inner());
         for (is_error, text) in now.difference(&known) {
             let fields = [("problem", json!(text))];
             if *is_error {
