@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod adjust;
+pub mod arrival;
 pub mod cli;
 pub mod injector;
 pub mod log;
