@@ -40,22 +40,50 @@ pub const SYNC_CONNECT: u8 = 14;
 pub const SYNC_LOST: u8 = 15;
 /// The runtime sent what the protocol does not allow here.
 pub const SYNC_UNEXPECTED: u8 = 16;
-/// A setting of the container process could not be applied.
-pub const SETTING: u8 = 17;
-/// The user's program could not be executed.
-pub const PROGRAM: u8 = 18;
+// 17 and 18 stand in the list of init: a setting could not be applied, the program could not be executed.
 
-/// Ends the launcher with this code and a reason: the format with the argument in the place of `%`.
-#[cold]
-#[inline(never)]
-pub fn die(code: u8, format: Str, argument: Option<Str>) -> ! {
-    let mut text = Buf::new();
-    describe(&mut text, format, argument);
-    finish(code, &text)
+/// A failure whose text is known beforehand: one pointer, to the exit code and the text.
+#[derive(Clone, Copy)]
+pub struct Failure(pub Str<'static>);
+
+/// A [`Failure`] with this code and text.
+macro_rules! failure {
+    ($code:expr, $text:literal) => {
+        const {
+            const BYTES: &[u8] = &$crate::fail::with_code::<{ $text.len() + 2 }>($code, $text);
+            $crate::fail::Failure($crate::sys::Str::literal(BYTES))
+        }
+    };
+}
+
+/// For [`failure!`].
+pub const fn with_code<const N: usize>(code: u8, text: &str) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes[0] = code;
+    let mut at = 0;
+    while at < text.len() {
+        bytes[at + 1] = text.as_bytes()[at];
+        at += 1;
+    }
+    bytes
+}
+
+impl Failure {
+    /// Ends the launcher with this failure, its text behind what it is about.
+    #[cold]
+    #[inline(never)]
+    pub fn die(self, about: &[u8]) -> ! {
+        let mut text = Buf::new();
+        text.push(about);
+        let (code, why) = self.0.split_first();
+        text.push_text(why);
+        finish(code, &text)
+    }
 }
 
 /// Ends the launcher with a text that is complete.
 #[cold]
+#[inline(never)]
 pub fn finish(code: u8, text: &Buf) -> ! {
     report::tell(text.bytes());
     sys::exit(code)
@@ -68,24 +96,10 @@ pub fn out_of_memory() -> ! {
     sys::exit(NO_MEMORY)
 }
 
-/// Appends the format with the argument in the place of `%`.
+/// Appends what an error means.
 #[inline(never)]
-pub fn describe(text: &mut Buf, format: Str, argument: Option<Str>) {
-    for byte in format.bytes() {
-        match argument {
-            Some(argument) if *byte == b'%' => text.push_text(argument),
-            _ => text.push(core::slice::from_ref(byte)),
-        }
-    }
-}
-
-/// Appends a failed system call with its argument: `openat(/x/cmdline): permission denied (EACCES)`.
-#[inline(never)]
-pub fn describe_call(text: &mut Buf, call: Str, argument: Option<Str>, errno: Errno) {
-    text.push_text(call);
-    text.push(b"(");
-    text.push_text(argument.unwrap_or(text!("")));
-    text.push(b"): ");
+pub fn push_errno(text: &mut Buf, errno: Errno) {
+    text.push(b": ");
     match errno.text() {
         b"" => {
             text.push(b"error ");
@@ -96,29 +110,22 @@ pub fn describe_call(text: &mut Buf, call: Str, argument: Option<Str>, errno: Er
 }
 
 /// Appends a number in decimal.
+#[inline(never)]
 pub fn push_number(text: &mut Buf, number: u64) {
-    hook_tree::decimal(number, &mut |digits| text.push(digits));
+    hook_tree::decimal(number, &mut text.sink());
 }
 
 impl Ret {
     /// The number that a system call returned; ends the launcher when it is an error.
     #[inline(never)]
-    pub fn or_die(self, code: u8, call: Str, argument: Option<Str>) -> usize {
+    pub fn or_die(self, failure: Failure) -> usize {
         if self.is_err() {
             let mut text = Buf::new();
-            describe_call(&mut text, call, argument, self.errno());
-            finish(code, &text);
+            let (code, call) = failure.0.split_first();
+            text.push_text(call);
+            push_errno(&mut text, self.errno());
+            finish(code, &text)
         }
         self.number()
-    }
-
-    /// [`Ret::or_die`] for a call that applies a setting with this number.
-    #[inline(never)]
-    pub fn applied(self, call: Str, number: u64) {
-        if self.is_err() {
-            let mut text = Buf::new();
-            push_number(&mut text, number);
-            self.or_die(SETTING, call, Some(text.text()));
-        }
     }
 }

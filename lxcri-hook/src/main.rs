@@ -7,15 +7,15 @@
 #![deny(unsafe_code)]
 
 #[macro_use]
+mod fail;
+#[macro_use]
 #[allow(unsafe_code)]
 mod sys;
 
 #[allow(unsafe_code)]
 mod arch;
 mod args;
-mod dir;
 mod errno;
-mod fail;
 mod hook;
 mod init;
 #[allow(unsafe_code)]
@@ -24,27 +24,28 @@ mod phase;
 mod report;
 #[allow(unsafe_code)]
 mod start;
-mod superblock;
 mod sync;
+mod tree;
 
 use args::Command;
-use dir::Dir;
 use hook_tree::Phase;
+use tree::Tree;
 
 /// Runs the launcher; returns when everything went well.
 fn run(start: &start::Start) {
-    sys::prepare();
-    let Command::Phase { phase, dir, sync } = Command::from_start(start) else {
-        init::run()
+    let command = Command::from_start(start);
+    sys::prepare(command.phase.is_none());
+    let mut tree = Tree::open(command.dir);
+    let Some(phase) = command.phase else {
+        init::run(&mut tree)
     };
-    let dir = Dir::open(dir);
     let rootfs = match phase {
-        Phase::CreateContainer => start.env(text!("LXC_ROOTFS_MOUNT")),
+        Phase::CreateContainer => start.env(b"LXC_ROOTFS_MOUNT"),
         _ => None,
     };
-    if sync {
-        sync::create_container(&dir, rootfs);
+    if command.sync {
+        sync::create_container(&mut tree, rootfs);
     } else {
-        phase::run(&dir, phase, None, rootfs);
+        phase::run(&mut tree, phase, rootfs);
     }
 }

@@ -11,6 +11,7 @@ pub struct Start {
 
 impl Start {
     /// The argument with this number, from argv\[0\] on.
+    #[inline(never)]
     pub fn arg(&self, index: usize) -> Option<Str<'static>> {
         if index >= self.argc {
             return None;
@@ -21,14 +22,14 @@ impl Start {
 
     /// The value of the first environment entry with this name.
     #[inline(never)]
-    pub fn env(&self, name: Str) -> Option<Str<'static>> {
+    pub fn env(&self, name: &[u8]) -> Option<Str<'static>> {
         let mut place = self.argc;
         loop {
             place += 1;
             // SAFETY: the environment follows the NULL after `argv` and itself ends with NULL, where the loop stops; a
             // pointer before the NULL points to a string that lives as long as the process.
             let entry = unsafe { Str::from_raw(*self.argv.add(place)) }?;
-            if let Some([b'=', value @ ..]) = entry.bytes().strip_prefix(name.bytes()) {
+            if let Some([b'=', value @ ..]) = entry.bytes().strip_prefix(name) {
                 // SAFETY: the value is the rest of that string, whose NUL follows.
                 return unsafe { Str::from_raw(value.as_ptr()) };
             }

@@ -1,91 +1,109 @@
-//! The rendezvous with the runtime in the mount hook.
+//! The runtime's end of the launcher: the rendezvous in the mount hook, and the connection of init.
 
-use crate::dir::Dir;
 use crate::errno::Errno;
-use crate::fail::{self, die};
-use crate::sys::{self, Buf, Fd, Received, Str};
-use crate::{phase, report, superblock};
-use hook_tree::{Phase, sync};
+use crate::fail::{self, finish, push_errno, push_number};
+use crate::sys::{self, Buf, Fd, List, Str, open};
+use crate::tree::Tree;
+use crate::{phase, report};
+use hook_tree::calls::End;
+use hook_tree::{Phase, names, sync};
 
-/// Connects to the runtime. The socket is named relative to its directory, because the whole path may be longer than an
-/// address of a socket.
-pub fn connect(guest: &Dir) -> Fd {
-    let mut result = sys::fchdir(guest.fd);
-    if !result.is_err() {
-        result = sys::connect();
+/// Connects to the runtime and says who is there. The directory of the socket is at hand; the socket is named relative
+/// to it, because the whole path may be longer than an address of a socket.
+pub fn connect(tree: &mut Tree, guest: Fd, greeting: u8) -> Fd {
+    let socket = Fd(sys::socket().or_die(failure!(fail::SYSTEM, "socket(AF_UNIX)")) as i32);
+    let mut connected = sys::fchdir(guest);
+    if !connected.is_err() {
+        connected = sys::connect(socket);
     }
-    let Some(socket) = result.fd() else {
-        guest.failed_as(
-            fail::SYNC_CONNECT,
-            text!("connect"),
-            text!("sync"),
-            result.errno(),
-        )
-    };
-    sys::chdir(text!("/")).or_die(fail::SYSTEM, text!("chdir"), Some(text!("/")));
+    if connected.is_err() {
+        tree.enter(names::SYNC.as_bytes());
+        tree.failed_as(fail::SYNC_CONNECT, b"connect(", connected.errno());
+    }
+    sys::chdir(text!("/")).or_die(failure!(fail::SYSTEM, "chdir(/)"));
+    send(socket, greeting, b"", None);
     socket
 }
 
-/// Waits for the runtime's next packet and returns its kind; the payload stays in the buffer.
-pub fn receive(socket: Fd, buffer: &mut Buf, fds: &mut Received) -> u8 {
-    let received = sys::receive(socket, buffer, sync::PACKET_LIMIT, fds);
-    let too_long = received.errno() == Errno::EMSGSIZE;
-    let code = if too_long {
-        fail::SYNC_UNEXPECTED
-    } else {
-        fail::SYNC_LOST
-    };
-    received.or_die(code, text!("recvmsg"), Some(text!("sync")));
-    match buffer.bytes() {
-        [kind, ..] => *kind,
-        [] => die(fail::SYNC_LOST, text!("the runtime went away"), None),
+/// Sends a packet to the runtime.
+fn send(socket: Fd, kind: u8, payload: &[u8], fd: Option<Fd>) {
+    sys::send(socket, kind, payload, fd).or_die(failure!(fail::SYNC_LOST, "sendmsg(sync)"));
+}
+
+/// Waits for the runtime's next packet.
+pub fn receive(socket: Fd, packet: &mut List) {
+    let received = packet.receive(socket);
+    if received.errno() == Errno::EMSGSIZE {
+        received.or_die(failure!(fail::SYNC_UNEXPECTED, "recvmsg(sync)"));
+    }
+    if received.or_die(failure!(fail::SYNC_LOST, "recvmsg(sync)")) == 0 {
+        failure!(fail::SYNC_LOST, "the runtime went away").die(b"");
     }
 }
 
-/// Sends a packet to the runtime.
-pub fn send(socket: Fd, kind: u8, payload: &[u8], fd: Option<Fd>) {
-    let sent = sys::send(socket, kind, payload, fd);
-    sent.or_die(fail::SYNC_LOST, text!("sendmsg"), Some(text!("sync")));
-}
-
 /// Ends the launcher: a packet has no place here.
-pub fn unexpected(kind: u8) -> ! {
-    let mut number = Buf::new();
-    fail::push_number(&mut number, kind.into());
-    let format = text!("unexpected packet % from the runtime");
-    die(fail::SYNC_UNEXPECTED, format, Some(number.text()))
+pub fn unexpected(packet: &List) -> ! {
+    let mut text = Buf::new();
+    text.push(b"unexpected packet ");
+    push_number(&mut text, packet.kind().into());
+    finish(fail::SYNC_UNEXPECTED, &text)
 }
 
 /// Serves the runtime until it has the phase run, and runs it.
-pub fn create_container(dir: &Dir, from_lxc: Option<Str>) {
-    let guest = dir.require(text!("guest"));
-    let socket = connect(&guest);
-    send(socket, sync::MOUNT_READY, b"", None);
-    let mut buffer = Buf::new();
-    let mut why = Buf::new();
-    let mut fds = Received::new();
+#[inline(never)]
+pub fn create_container(tree: &mut Tree, from_lxc: Option<Str>) {
+    tree.at(names::GUEST.as_bytes());
+    let Some(guest) = tree.get(open::PATH | open::DIRECTORY) else {
+        tree.failed(Errno::ENOENT)
+    };
+    let socket = connect(tree, guest, sync::MOUNT_READY);
+    let mut packet = List::for_packets();
     loop {
-        match receive(socket, &mut buffer, &mut fds) {
-            sync::MAKE_MOUNT => {
-                let request = buffer.bytes().get(1..).unwrap_or_default();
-                let mount = superblock::make(request, &mut why);
-                match mount {
-                    Some(mount) => {
-                        send(socket, sync::MOUNT_FD, b"", Some(mount));
-                        mount.close();
-                    }
-                    None => send(socket, sync::MOUNT_ERROR, why.bytes(), None),
-                }
-            }
-            sync::RUN_PHASE => {
-                report::attend(report::SOCKET, Some(socket));
-                let payload = buffer.bytes().len() - 1;
-                buffer.keep_last(payload);
-                let rootfs = (!buffer.bytes().is_empty()).then(|| buffer.text());
-                phase::run(dir, Phase::CreateContainer, rootfs, from_lxc);
-                return send(socket, sync::PHASE_DONE, b"", None);
-            }
-            kind => unexpected(kind),
+        receive(socket, &mut packet);
+        match packet.kind() {
+            sync::MAKE_MOUNT => make_mount(socket, &packet),
+            sync::RUN_PHASE => break,
+            _ => unexpected(&packet),
         }
+    }
+    report::SOCKET.attend(socket);
+    report::RECORDS.attend(packet.fd());
+    phase::run(tree, Phase::CreateContainer, from_lxc);
+    send(socket, sync::PHASE_DONE, b"", None);
+}
+
+/// Makes a superblock for the runtime, inside the container's namespaces.
+///
+/// proc belongs to the pid namespace of whoever makes it, mqueue to its IPC namespace, sysfs to its network namespace,
+/// and all of them to its user namespace. The runtime lives in none of these, the launcher in all.
+#[inline(never)]
+fn make_mount(socket: Fd, request: &List) {
+    let end = request.carry_out(None);
+    if end.result < 0 {
+        let mut why = Buf::new();
+        explain(&mut why, request, &end);
+        send(socket, sync::MOUNT_ERROR, why.bytes(), None);
+    } else {
+        let mount = Fd(end.result as i32);
+        send(socket, sync::MOUNT_FD, b"", Some(mount));
+        mount.close();
+    }
+    Fd(end.kept as i32).close();
+}
+
+/// Says why a list has failed.
+pub fn explain(text: &mut Buf, list: &List, end: &End) {
+    let Some(call) = list.text(end.text) else {
+        return text.push(hook_tree::TreeError::BadCalls.bytes());
+    };
+    text.push_text(call);
+    if end.result != hook_tree::calls::NO_ERRNO {
+        push_errno(text, Errno(-end.result as i32));
+    }
+    // A file system explains its refusals in the context that was kept: a letter, a blank, and the text.
+    let mut message = Buf::new();
+    if !message.read_from(Fd(end.kept as i32), 256).is_err() {
+        text.push(b":");
+        text.push(message.from(1).trim_ascii_end());
     }
 }

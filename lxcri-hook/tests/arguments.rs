@@ -39,7 +39,8 @@ fn environment_of_no_hook() {
     launcher(&[], &[]).fails_with(3, "LXC_HOOK_TYPE is not set");
     launcher(&[], &[("LXC_HOOK_TYPE", "")]).fails_with(3, "LXC_HOOK_TYPE is not set");
     launcher(&[], &[("LXC_HOOK_TYPE", "mount")]).fails_with(3, "LXC_CONFIG_FILE is not set");
-    launcher(&[], &[("LXC_HOOK_TYPE", "autodev")]).fails_with(3, "LXC_HOOK_TYPE=autodev: no phase");
+    launcher(&[], &[("LXC_HOOK_TYPE", "autodev")])
+        .fails_with(3, "autodev: no phase belongs to this LXC_HOOK_TYPE");
 }
 
 #[test]

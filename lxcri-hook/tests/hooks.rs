@@ -681,7 +681,9 @@ fn without_a_log_hooks_run_and_stderr_says_so() {
     let finished = tree.run("poststop");
     assert!(finished.status.success() && mark.exists());
     assert!(
-        finished.stderr.contains("records of hooks are lost: open("),
+        finished
+            .stderr
+            .contains("records of hooks are lost: hooks.jsonl: "),
         "{finished:?}"
     );
     assert_eq!(finished.stderr.lines().count(), 1);

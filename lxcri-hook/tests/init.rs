@@ -3,6 +3,7 @@
 
 mod support;
 
+use call_list::{Capabilities, Process, Rlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::runtime::{Connection, Listener};
-use support::{LAUNCHER, Tree, finish, has_program, is_root, skip, strings};
+use support::{LAUNCHER, Tree, finish, has_program, is_root, skip};
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -54,7 +55,7 @@ fn possible() -> bool {
 
 impl Container {
     /// A container whose program is shell text, with these settings.
-    fn new(script: &str, settings: &[&str]) -> Container {
+    fn new(script: &str, settings: Process) -> Container {
         Container::with_program(
             &["/bin/busybox", "sh", "-c", script],
             &["PATH=/bin"],
@@ -62,11 +63,16 @@ impl Container {
         )
     }
 
-    fn with_program(cmdline: &[&str], environ: &[&str], settings: &[&str]) -> Container {
+    fn with_program(cmdline: &[&str], environ: &[&str], settings: Process) -> Container {
+        let owned = |strings: &[&str]| strings.iter().map(ToString::to_string).collect();
+        let process = Process {
+            program: cmdline[0].to_owned(),
+            arguments: owned(&cmdline[1..]),
+            environment: owned(environ),
+            ..settings
+        };
         let guest = Tree::new();
-        guest.write("init/cmdline", &strings(cmdline));
-        guest.write("init/environ", &strings(environ));
-        guest.write("init/settings", &strings(settings));
+        guest.write("init/calls", &process.compile().unwrap());
         fs::copy(LAUNCHER, guest.join("lxcri-hook")).unwrap();
         mkfifo(&guest.join("syncfifo"), Mode::S_IRWXU).unwrap();
         let rootfs = tempfile::tempdir().unwrap();
@@ -130,7 +136,7 @@ impl Container {
     /// The whole life with nothing special to hand over.
     fn run(self) -> Ended {
         let (created, connection) = self.create();
-        connection.send('G', &[0, 0], &[]);
+        connection.release(&[]);
         created.start()
     }
 }
@@ -179,7 +185,7 @@ impl Ended {
             .lines()
             .filter(|line| line.starts_with('!'))
             .collect();
-        assert_eq!(lines.len(), 1, "{:?}", self.fifo);
+        assert_eq!(lines.len(), 1, "{:?} {:?}", self.fifo, self.finished);
         assert!(lines[0].contains(text), "{text:?} is not in {:?}", lines[0]);
         assert!(self.fifo.ends_with('\n'));
         assert_eq!(
@@ -192,6 +198,43 @@ impl Ended {
             self.finished.stderr, "",
             "the reason is for start, not for the program's stderr"
         );
+    }
+}
+
+/// Settings with nothing but a user.
+fn user(uid: u32) -> Process {
+    Process {
+        uid: Some(uid),
+        ..Process::default()
+    }
+}
+
+/// Settings with nothing but a working directory.
+fn at(cwd: &str) -> Process {
+    Process {
+        cwd: Some(cwd.as_bytes().to_vec()),
+        ..Process::default()
+    }
+}
+
+fn limit(resource: u32, soft: u64, hard: u64) -> Rlimit {
+    Rlimit {
+        resource,
+        soft,
+        hard,
+    }
+}
+
+/// No capability, with those of this kernel known.
+fn capabilities() -> Capabilities {
+    let last: u32 = fs::read_to_string("/proc/sys/kernel/cap_last_cap")
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    Capabilities {
+        known: (1 << (last + 1)) - 1,
+        ..Capabilities::default()
     }
 }
 
@@ -213,7 +256,7 @@ fn the_program_is_executed_with_its_environment_and_nothing_else() {
     let container = Container::with_program(
         &["/bin/busybox", "sh", "-c", script],
         &["PATH=/bin", "A=b", "OCI_HOOK_TIMEOUT=not mine"],
-        &["cwd=/work"],
+        at("/work"),
     );
     let output = container.run().output();
     assert!(
@@ -234,24 +277,26 @@ fn settings_are_applied() {
         return;
     }
     let script = "busybox cat /proc/self/status /proc/self/limits /proc/self/personality; umask; busybox id -G; pwd";
-    let settings = [
-        "uid=1000",
-        "gid=1001",
-        "groups=5,4294967294,7",
-        "umask=027",
-        "no_new_privs=1",
-        "bounding=2400",
-        "permitted=2400",
-        "effective=400",
-        "inheritable=2000",
-        "ambient=2000",
-        "rlimit=7:77:99",
-        "rlimit=4:0:18446744073709551615",
-        "session=1",
-        "personality=8",
-        "cwd=/work",
-    ];
-    let output = Container::new(script, &settings).run().output();
+    let settings = Process {
+        uid: Some(1000),
+        gid: Some(1001),
+        groups: Some(vec![5, 4294967294, 7]),
+        umask: Some(0o27),
+        no_new_privs: true,
+        capabilities: Some(Capabilities {
+            bounding: 0x2400,
+            permitted: 0x2400,
+            effective: 0x400,
+            inheritable: 0x2000,
+            ambient: 0x2000,
+            ..capabilities()
+        }),
+        rlimits: vec![limit(7, 77, 99), limit(4, 0, u64::MAX)],
+        session: true,
+        personality: Some(8),
+        ..at("/work")
+    };
+    let output = Container::new(script, settings).run().output();
     assert_eq!(status_line(&output, "Uid:"), "1000\t1000\t1000\t1000");
     assert_eq!(status_line(&output, "Gid:"), "1001\t1001\t1001\t1001");
     assert_eq!(status_line(&output, "Groups:"), "5 7 4294967294");
@@ -290,17 +335,18 @@ fn root_keeps_no_more_than_it_was_given() {
     if !possible() {
         return;
     }
-    let settings = [
-        "uid=0",
-        "gid=0",
-        "groups=",
-        "bounding=21",
-        "permitted=21",
-        "effective=21",
-        "inheritable=0",
-        "ambient=0",
-    ];
-    let output = Container::new("busybox cat /proc/self/status", &settings)
+    let settings = Process {
+        gid: Some(0),
+        groups: Some(vec![]),
+        capabilities: Some(Capabilities {
+            bounding: 0x21,
+            permitted: 0x21,
+            effective: 0x21,
+            ..capabilities()
+        }),
+        ..user(0)
+    };
+    let output = Container::new("busybox cat /proc/self/status", settings)
         .run()
         .output();
     assert_eq!(status_line(&output, "CapEff:"), "0000000000000021");
@@ -336,28 +382,27 @@ fn seccomp_is_loaded_with_and_without_no_new_privs() {
     if !possible() {
         return;
     }
-    for settings in [
-        &["seccomp_flags=0"][..],
-        &["no_new_privs=1", "uid=1000"],
-        &["uid=1000", "permitted=0"],
-    ] {
+    let no_new_privs = Process {
+        no_new_privs: true,
+        ..user(1000)
+    };
+    let powerless = Process {
+        capabilities: Some(Capabilities::default()),
+        ..user(1000)
+    };
+    for settings in [Process::default(), no_new_privs, powerless] {
         let script = "busybox cat /proc/self/status; busybox mkdir /tmp/d 2>&1; busybox touch /tmp/f && echo touched";
-        let container = Container::new(script, settings);
-        container.guest.write("init/seccomp", &filter());
-        let output = container.run().output();
-        assert_eq!(status_line(&output, "Seccomp:"), "2", "{settings:?}");
+        let settings = Process {
+            seccomp: filter(),
+            ..settings
+        };
+        let output = Container::new(script, settings).run().output();
+        assert_eq!(status_line(&output, "Seccomp:"), "2");
         assert!(
             output.contains("can't create directory '/tmp/d': Operation not permitted"),
             "{output}"
         );
         assert!(output.ends_with("touched\n"), "{output}");
-    }
-    for bytes in [&filter()[..31], &vec![0; 8 * 4097][..]] {
-        let container = Container::new("exit 0", &[]);
-        container.guest.write("init/seccomp", bytes);
-        container
-            .run()
-            .fails_with(33, "/.lxcri/init/seccomp: seccomp filter has a wrong size");
     }
 }
 
@@ -368,7 +413,7 @@ fn the_program_is_looked_up_like_execvp_does() {
     }
     let with = |name: &str, environ: &[&str]| {
         let container =
-            Container::with_program(&[name, "sh", "-c", "echo here"], environ, &["cwd=/bin"]);
+            Container::with_program(&[name, "sh", "-c", "echo here"], environ, at("/bin"));
         fs::write(container.rootfs("tmp/notexec"), "x").unwrap();
         fs::create_dir(container.rootfs("tmp/busybox")).unwrap();
         container.run()
@@ -385,7 +430,7 @@ fn the_program_is_looked_up_like_execvp_does() {
     with("nonesuch", &["PATH=/bin:/tmp"])
         .fails_with(18, "execve(nonesuch): executable file not found in $PATH");
     with("busybox", &["PATH=/nowhere"]).fails_with(18, "executable file not found in $PATH");
-    with("notexec", &["PATH=/bin:/tmp"])
+    with("notexec", &["PATH=/bin:/tmp:/nowhere"])
         .fails_with(18, "execve(notexec): permission denied (EACCES)");
     with("/tmp/notexec", &[]).fails_with(18, "execve(/tmp/notexec): permission denied (EACCES)");
     with("/nonesuch", &[]).fails_with(18, "execve(/nonesuch): no such file or directory (ENOENT)");
@@ -396,7 +441,11 @@ fn hooks_run_inside_and_before_the_settings() {
     if !possible() {
         return;
     }
-    let container = Container::new("echo program", &["uid=1000", "umask=077"]);
+    let settings = Process {
+        umask: Some(0o77),
+        ..user(1000)
+    };
+    let container = Container::new("echo program", settings);
     let hook = "busybox id -u; busybox cat; busybox ls -A /.lxcri; busybox pwd; busybox ls /proc/$$/fd; true";
     container.guest.hook(
         "start-container",
@@ -427,7 +476,7 @@ fn a_failing_hook_keeps_the_program_from_running() {
     if !possible() {
         return;
     }
-    let container = Container::new("echo program", &[]);
+    let container = Container::new("echo program", Process::default());
     container.guest.hook(
         "start-container",
         1,
@@ -453,27 +502,25 @@ fn malformed_files_are_named() {
         return;
     }
     let with = |name: &str, bytes: &[u8]| {
-        let container = Container::new("echo program", &[]);
+        let container = Container::new("echo program", Process::default());
         container.guest.write(name, bytes);
         container.run()
     };
-    with("init/settings", b"uid=1").fails_with(20, "/.lxcri/init/settings: no NUL at the end");
-    with("init/settings", b"user=1\0").fails_with(30, "/.lxcri/init/settings: unknown setting");
-    with("init/settings", b"uid=1\0uid=1\0")
-        .fails_with(31, "/.lxcri/init/settings: setting is given twice");
-    with("init/settings", b"uid=-1\0")
-        .fails_with(32, "/.lxcri/init/settings: value of a setting is malformed");
-    with("init/settings", b"uid=4294967295\0").fails_with(32, "value of a setting is malformed");
-    with("init/environ", b"A\0")
-        .fails_with(24, "/.lxcri/init/environ: environment entry without '='");
-    with("init/cmdline", b"sh\0").fails_with(23, "/.lxcri/init/cmdline: argv is empty");
+    let whole = Container::new("echo program", Process::default());
+    let whole = fs::read(whole.guest.join("init/calls")).unwrap();
+    let unended = [&whole[..], &[1; 8]].concat();
+    let older = [b"Pcalls\0\0", &whole[8..]].concat();
+    for bytes in [&b""[..], b"Pcalls\0\x01", &unended, &older] {
+        with("init/calls", bytes)
+            .fails_with(30, "/.lxcri/init/calls: malformed list of system calls");
+    }
     with("hooks/start-container/1/cmdline", b"x\0x\0")
         .fails_with(22, "/.lxcri/hooks/start-container/1/cmdline: ");
-    let container = Container::new("echo program", &[]);
-    fs::remove_file(container.guest.join("init/cmdline")).unwrap();
+    let container = Container::new("echo program", Process::default());
+    fs::remove_file(container.guest.join("init/calls")).unwrap();
     container.run().fails_with(
         8,
-        "open(/.lxcri/init/cmdline): no such file or directory (ENOENT)",
+        "open(/.lxcri/init/calls): no such file or directory (ENOENT)",
     );
 }
 
@@ -483,19 +530,26 @@ fn settings_that_cannot_be_applied_are_named() {
         return;
     }
     let fails =
-        |settings: &[&str], text: &str| Container::new("echo", settings).run().fails_with(17, text);
+        |settings: Process, text: &str| Container::new("echo", settings).run().fails_with(17, text);
     fails(
-        &["cwd=/nonesuch"],
+        at("/nonesuch"),
         "chdir(/nonesuch): no such file or directory (ENOENT)",
     );
     fails(
-        &["cwd=/bin/busybox"],
+        at("/bin/busybox"),
         "chdir(/bin/busybox): not a directory (ENOTDIR)",
     );
-    fails(&["rlimit=7:2:1"], "setrlimit(7): invalid argument (EINVAL)");
+    let limited = |limit| Process {
+        rlimits: vec![limit],
+        ..Process::default()
+    };
     fails(
-        &["rlimit=60:1:1"],
-        "setrlimit(60): invalid argument (EINVAL)",
+        limited(limit(7, 2, 1)),
+        "setrlimit(7, [2, 1]): invalid argument (EINVAL)",
+    );
+    fails(
+        limited(limit(60, 1, 1)),
+        "setrlimit(60, [1, 1]): invalid argument (EINVAL)",
     );
 }
 
@@ -504,7 +558,14 @@ fn a_directory_that_only_root_may_enter() {
     if !possible() {
         return;
     }
-    let container = Container::new("busybox pwd", &["uid=1000", "permitted=0", "cwd=/work"]);
+    let container = Container::new(
+        "busybox pwd",
+        Process {
+            capabilities: Some(Capabilities::default()),
+            cwd: Some(b"/work".to_vec()),
+            ..user(1000)
+        },
+    );
     fs::set_permissions(container.rootfs("work"), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(container.run().output(), "/work\n");
 }
@@ -515,14 +576,19 @@ fn a_working_directory_outside_of_the_root_is_refused() {
     if !possible() {
         return;
     }
-    let (created, connection) =
-        Container::new("busybox pwd", &["cwd=/proc/self/fd/3", "preserve=1"]).create();
     let outside = fs::File::open("/").unwrap();
-    connection.send('G', &[0, 1], &[outside.as_raw_fd()]);
+    // 5 is the first that the runtime hands over.
+    let path = "/proc/self/fd/5";
+    let settings = Process {
+        preserve: 1,
+        ..at(path)
+    };
+    let (created, connection) = Container::new("busybox pwd", settings).create();
+    connection.release(&[outside.as_raw_fd()]);
     drop(connection);
     created
         .start()
-        .fails_with(17, "chdir(/proc/self/fd/3): outside of the root");
+        .fails_with(17, &format!("chdir({path}): outside of the root"));
 }
 
 #[test]
@@ -531,7 +597,13 @@ fn preserved_descriptors_and_no_others() {
         return;
     }
     let script = "busybox ls /proc/$$/fd; busybox cat <&3; busybox cat <&4; busybox cat <&5";
-    let container = Container::new(script, &["preserve=3"]);
+    let container = Container::new(
+        script,
+        Process {
+            preserve: 3,
+            ..Process::default()
+        },
+    );
     container.guest.hook(
         "start-container",
         1,
@@ -551,7 +623,7 @@ fn preserved_descriptors_and_no_others() {
         .collect();
     let (created, connection) = container.create();
     let fds: Vec<_> = files.iter().map(AsRawFd::as_raw_fd).collect();
-    connection.send('G', &[0, 3], &fds);
+    connection.release(&fds[..3]);
     drop(connection);
     let ended = created.start();
     assert_eq!(
@@ -564,36 +636,13 @@ fn preserved_descriptors_and_no_others() {
 }
 
 #[test]
-fn descriptors_and_settings_must_agree() {
+fn the_mount_point_is_held_until_it_is_free() {
     if !possible() {
         return;
     }
-    let file = fs::File::open("/dev/null").unwrap();
-    let (created, connection) = Container::new("echo", &[]).create();
-    connection.send('G', &[0, 1], &[file.as_raw_fd()]);
-    drop(connection);
-    created.start().fails_with(16, "contradict");
-    let (created, connection) = Container::new("echo", &["terminal=1"]).create();
-    connection.send('G', &[0, 0], &[]);
-    drop(connection);
-    created.start().fails_with(16, "contradict");
-    // Before the FIFO is open, stderr has to do.
-    for payload in [&[0, 2][..], &[1, 1], &[2, 0], &[0], &[]] {
-        let (created, connection) = Container::new("echo", &[]).create();
-        connection.send('G', payload, &[file.as_raw_fd()]);
-        drop(connection);
-        finish(created.child, created.begin).fails_with(16, "contradict");
-    }
-}
-
-#[test]
-fn kept_descriptors_live_until_the_program_runs() {
-    if !possible() {
-        return;
-    }
-    let (created, connection) = Container::new("echo", &[]).create();
+    let (created, connection) = Container::new("echo", Process::default()).create();
     let (read, write) = nix::unistd::pipe().unwrap();
-    connection.send('G', &[0, 0], &[write.as_raw_fd()]);
+    connection.send('G', b"", &[write.as_raw_fd()]);
     drop((connection, write));
     let mut set = [nix::poll::PollFd::new(
         std::os::fd::AsFd::as_fd(&read),
@@ -618,10 +667,16 @@ fn a_terminal_becomes_stdio() {
         return;
     }
     let script = "busybox tty; busybox test -t 1 && echo terminal; busybox ps -o pid,tty,sid";
-    let container = Container::new(script, &["terminal=1", "uid=1000"]);
+    let container = Container::new(
+        script,
+        Process {
+            stdio: call_list::Stdio::Terminal,
+            ..user(1000)
+        },
+    );
     let pty = nix::pty::openpty(None, None).unwrap();
     let (created, connection) = container.create();
-    connection.send('G', &[1, 0], &[pty.slave.as_raw_fd()]);
+    connection.release(&[pty.slave.as_raw_fd()]);
     drop((connection, pty.slave));
     let mut master = fs::File::from(pty.master);
     let reader = std::thread::spawn(move || {
@@ -653,7 +708,10 @@ fn three_descriptors_become_stdio() {
     }
     let container = Container::new(
         "busybox cat; echo out; exec >&2; echo err; busybox ls /proc/$$/fd; true",
-        &[],
+        Process {
+            stdio: call_list::Stdio::Three,
+            ..Process::default()
+        },
     );
     let file = |name: &str| container.rootfs(&format!("tmp/{name}"));
     let (input, out, err) = (file("in"), file("out"), file("err"));
@@ -664,7 +722,7 @@ fn three_descriptors_become_stdio() {
         fs::File::create(&err).unwrap(),
     ];
     let (created, connection) = container.create();
-    connection.send('G', &[2, 0], &fds.each_ref().map(AsRawFd::as_raw_fd));
+    connection.release(&fds.each_ref().map(AsRawFd::as_raw_fd));
     drop((connection, fds));
     let fifo = created.container.guest.join("syncfifo");
     let reader = std::thread::spawn(move || fs::read_to_string(fifo).unwrap());
@@ -689,8 +747,8 @@ fn signals_end_an_init_that_waits() {
         Signal::SIGUSR1,
         Signal::SIGALRM,
     ] {
-        let (created, connection) = Container::new("echo", &[]).create();
-        connection.send('G', &[0, 0], &[]);
+        let (created, connection) = Container::new("echo", Process::default()).create();
+        connection.release(&[]);
         let init = child_of(created.child.id());
         kill(Pid::from_raw(init), signal).unwrap();
         let finished = finish(created.child, created.begin);
@@ -708,8 +766,8 @@ fn signals_that_are_ignored_by_default_do_not() {
     if !possible() {
         return;
     }
-    let (created, connection) = Container::new("echo alive", &[]).create();
-    connection.send('G', &[0, 0], &[]);
+    let (created, connection) = Container::new("echo alive", Process::default()).create();
+    connection.release(&[]);
     let init = child_of(created.child.id());
     for signal in [
         Signal::SIGCHLD,
@@ -738,27 +796,10 @@ fn a_dead_runtime_ends_init() {
     if !possible() {
         return;
     }
-    let (created, connection) = Container::new("echo", &[]).create();
+    let (created, connection) = Container::new("echo", Process::default()).create();
     drop(connection);
     finish(created.child, created.begin).fails_with(15, "the runtime went away");
-    let (created, connection) = Container::new("echo", &[]).create();
+    let (created, connection) = Container::new("echo", Process::default()).create();
     connection.send('C', b"", &[]);
     finish(created.child, created.begin).fails_with(16, "unexpected packet 67");
-}
-
-#[test]
-fn stdio_belongs_to_the_user_but_files_do_not() {
-    if !possible() {
-        return;
-    }
-    let script =
-        "echo again > /proc/self/fd/1; busybox stat -Lc %u /proc/self/fd/0 /proc/self/fd/1";
-    let container = Container::new(script, &["uid=1000", "gid=1000", "permitted=0"]);
-    let input = container.rootfs("tmp/input");
-    fs::write(&input, "").unwrap();
-    let stdin = fs::File::open(&input).unwrap();
-    let (created, connection) = container.create_with(stdin.into());
-    connection.send('G', &[0, 0], &[]);
-    drop(connection);
-    assert_eq!(created.start().output(), "again\n0\n1000\n");
 }

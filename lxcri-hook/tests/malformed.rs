@@ -206,7 +206,11 @@ fn many_hooks_are_all_found() {
 fn wrong_types() {
     let tree = self::tree();
     tree.write("hooks/poststop/2", b"");
-    fails(&tree, 9, "hooks/poststop/2): not a directory (ENOTDIR)");
+    fails(
+        &tree,
+        9,
+        "hooks/poststop/2/cmdline): not a directory (ENOTDIR)",
+    );
 
     let tree = self::tree();
     fs::create_dir_all(tree.join("hooks/poststop/2/cmdline")).unwrap();
@@ -251,7 +255,7 @@ fn directories() {
     let elsewhere = self::tree();
     fs::remove_dir_all(tree.join("hooks")).unwrap();
     symlink(elsewhere.join("hooks"), tree.join("hooks")).unwrap();
-    tree.run("poststop").fails_with(9, "/hooks): ");
+    tree.run("poststop").fails_with(9, "/hooks/poststop): ");
     assert!(!elsewhere.join("mark").exists());
 
     let missing = tree.join("no such directory");
@@ -327,7 +331,7 @@ fn random_trees_never_crash() {
             .status
             .code()
             .unwrap_or_else(|| panic!("{finished:?}"));
-        assert!(code == 0 || (20..36).contains(&code), "{finished:?}");
+        assert!(code == 0 || (20..33).contains(&code), "{finished:?}");
         assert!(finished.stderr.lines().count() <= 1, "{finished:?}");
     }
 }

@@ -3,12 +3,13 @@
 
 mod support;
 
+use call_list::Superblock;
 use std::fs;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-use support::runtime::{Connection, Listener};
+use support::runtime::{Connection, Listener, Packet};
 use support::{Finished, Tree, finish, is_root, run, skip};
 
 /// A tree whose launcher waits at the socket.
@@ -41,17 +42,39 @@ fn rendezvous(tree: Tree) -> Rendezvous {
 }
 
 impl Rendezvous {
+    /// Has the phase run, with these descriptors behind that of the log. The records, and the answer.
+    fn run_phase(&self, others: &[RawFd]) -> (Vec<serde_json::Value>, Packet) {
+        let path = self.tree.join("log");
+        let log = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .unwrap();
+        let mut fds = vec![log.as_raw_fd()];
+        fds.extend(others);
+        self.connection.send('C', b"", &fds);
+        let answer = self.connection.receive().expect("the launcher answers");
+        let text = fs::read_to_string(path).unwrap();
+        let records = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        (records, answer)
+    }
+
     fn finish(self) -> Finished {
         drop(self.connection);
         finish(self.launcher, self.begin)
     }
 }
 
-fn request(fstype: &str, options: &[&str], attributes: &str) -> Vec<u8> {
-    let mut strings = vec![fstype];
-    strings.extend(options);
-    strings.extend(["", attributes]);
-    support::strings(&strings)
+fn request(fstype: &str, options: &[&str], attributes: u64) -> Vec<u8> {
+    let superblock = Superblock {
+        fstype,
+        options,
+        attributes,
+    };
+    superblock.packet().unwrap()
 }
 
 #[test]
@@ -86,11 +109,10 @@ fn the_runtime_has_the_phase_run() {
     tree.shell("create-container", 1, "pwd -P", &[]);
     tree.shell("create-container", 2, "cat", &[]);
     tree.write("guest/state.json", b"{}");
+    let cwd = support::strings(&[rootfs.path().to_str().unwrap()]);
+    tree.write("hooks/create-container/cwd", &cwd);
     let meeting = rendezvous(tree);
-    meeting
-        .connection
-        .send('C', rootfs.path().to_str().unwrap().as_bytes(), &[]);
-    let (records, last) = meeting.connection.rest_of_phase();
+    let (records, last) = meeting.run_phase(&[]);
     assert_eq!((last.kind, last.text().as_str()), ('D', ""));
     let expected = format!("{}\n", rootfs.path().canonicalize().unwrap().display());
     assert_eq!(
@@ -121,8 +143,7 @@ fn a_failure_is_told_to_the_runtime() {
     tree.shell("create-container", 1, "echo bad luck >&2; exit 4", &[]);
     tree.shell("create-container", 2, "exit 0", &[]);
     let meeting = rendezvous(tree);
-    meeting.connection.send('C', b"/", &[]);
-    let (records, last) = meeting.connection.rest_of_phase();
+    let (records, last) = meeting.run_phase(&[]);
     assert_eq!((records.len(), last.kind), (1, 'X'));
     let text = last.text();
     assert!(
@@ -138,7 +159,7 @@ fn a_malformed_tree_is_told_to_the_runtime() {
     let tree = Tree::new();
     tree.write("hooks/create-container/1/cmdline", b"/bin/true");
     let meeting = rendezvous(tree);
-    meeting.connection.send('C', b"/", &[]);
+    meeting.connection.send('C', b"", &[]);
     let text = meeting.connection.expect('X').text();
     assert!(
         text.ends_with("hooks/create-container/1/cmdline: no NUL at the end"),
@@ -148,13 +169,12 @@ fn a_malformed_tree_is_told_to_the_runtime() {
 }
 
 #[test]
-fn a_long_record_comes_in_pieces() {
+fn a_long_record_is_whole() {
     let tree = Tree::new();
     let long = "x".repeat(100_000);
     tree.hook("create-container", 1, &["/bin/true", "true", &long], &[]);
     let meeting = rendezvous(tree);
-    meeting.connection.send('C', b"/", &[]);
-    let (records, last) = meeting.connection.rest_of_phase();
+    let (records, last) = meeting.run_phase(&[]);
     assert_eq!(
         (records[0]["argv"][1].as_str(), last.kind),
         (Some(long.as_str()), 'D')
@@ -195,7 +215,7 @@ fn a_path_longer_than_a_socket_address() {
     let launcher = command.spawn().unwrap();
     let connection = listener.accept();
     connection.expect('M');
-    connection.send('C', b"/", &[]);
+    connection.send('C', b"", &[]);
     connection.expect('D');
     finish(launcher, begin).succeeds();
 }
@@ -216,7 +236,7 @@ fn a_dead_runtime_ends_a_running_hook() {
     );
     tree.shell("create-container", 1, &script, &["PATH=/bin:/usr/bin"]);
     let meeting = rendezvous(tree);
-    meeting.connection.send('C', b"/", &[]);
+    meeting.connection.send('C', b"", &[]);
     support::eventually("the hook runs", || pid.exists());
     let pid: i32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
     meeting
@@ -257,10 +277,7 @@ fn descriptors_that_nobody_asked_for_reach_no_hook() {
     );
     let meeting = rendezvous(tree);
     let file = fs::File::open("/etc/passwd").unwrap();
-    meeting
-        .connection
-        .send('C', b"/", &[file.as_raw_fd(), file.as_raw_fd()]);
-    let (records, last) = meeting.connection.rest_of_phase();
+    let (records, last) = meeting.run_phase(&[file.as_raw_fd(), file.as_raw_fd()]);
     assert_eq!(
         (records[0]["stdout"].as_str(), last.kind),
         (Some("0\n1\n2\n"), 'D')
@@ -274,11 +291,10 @@ fn superblocks_are_made_on_request() {
         return skip("mounts need root");
     }
     let meeting = rendezvous(Tree::new());
-    meeting.connection.send(
-        'P',
-        &request("tmpfs", &["source=none", "size=64k", "mode=0750"], "14"),
-        &[],
-    );
+    let options = ["source=none", "size=64k", "mode=0750"];
+    meeting
+        .connection
+        .send_packet(&request("tmpfs", &options, 14), &[]);
     let mut answer = meeting.connection.expect('F');
     assert_eq!((answer.fds.len(), answer.text().as_str()), (1, ""));
     let mount = answer.fds.remove(0);
@@ -301,35 +317,43 @@ fn superblocks_are_made_on_request() {
     drop(mount);
 
     // Failures are answers, and the launcher goes on.
-    let failures: [(Vec<u8>, &str); 6] = [
+    let whole = request("tmpfs", &[], 0);
+    let failures: [(&[u8], &str); 7] = [
         (
-            request("tmpfs", &["size=1x"], "0"),
-            "fsconfig(tmpfs, size=1x): invalid argument (EINVAL)",
+            &request("tmpfs", &["size=1x"], 0),
+            "fsconfig(tmpfs, size=1x): invalid argument (EINVAL): tmpfs: Bad value for 'size'",
         ),
         (
-            request("tmpfs", &["nonsense"], "0"),
+            &request("tmpfs", &["nonsense"], 0),
             "fsconfig(tmpfs, nonsense): invalid argument (EINVAL)",
         ),
         (
-            request("nonsense", &[], "0"),
+            &request("nonsense", &[], 0),
             "fsopen(nonsense): no such device (ENODEV)",
         ),
-        (request("tmpfs", &[], "x"), "malformed request for a mount"),
-        (b"tmpfs\0".to_vec(), "malformed request for a mount"),
-        (b"tmpfs".to_vec(), "malformed request for a mount"),
+        (
+            &request("tmpfs", &[], u64::MAX),
+            "fsmount(tmpfs): invalid argument (EINVAL)",
+        ),
+        (b"P", "malformed list of system calls"),
+        (&whole[..64], "malformed list of system calls"),
+        (
+            &[&whole[..], &[1; 8]].concat(),
+            "malformed list of system calls",
+        ),
     ];
     for (request, text) in failures {
-        meeting.connection.send('P', &request, &[]);
+        meeting.connection.send_packet(request, &[]);
         let answer = meeting.connection.expect('E').text();
         assert!(answer.starts_with(text), "{answer}");
     }
     for fstype in ["proc", "sysfs", "mqueue", "devpts"] {
         meeting
             .connection
-            .send('P', &request(fstype, &[], "0"), &[]);
+            .send_packet(&request(fstype, &[], 0), &[]);
         assert_eq!(meeting.connection.expect('F').fds.len(), 1);
     }
-    meeting.connection.send('C', b"/", &[]);
+    meeting.connection.send('C', b"", &[]);
     meeting.connection.expect('D');
     meeting.finish().succeeds();
 }

@@ -25,12 +25,7 @@ pub fn make(container: &Container, access: Access) -> Result<()> {
 pub fn write(container: &Container, files: &InitFiles, hooks: &HookSet) -> Result<()> {
     let init = container.guest(names::INIT);
     mkdir(&init)?;
-    file(&init.join(names::CMDLINE), &files.cmdline)?;
-    file(&init.join(names::ENVIRON), &files.environ)?;
-    file(&init.join(names::SETTINGS), &files.settings)?;
-    if let Some(seccomp) = &files.seccomp {
-        file(&init.join(names::SECCOMP), seccomp)?;
-    }
+    file(&init.join(names::CALLS), &files.calls)?;
     // The installed launcher is mounted over this file; /run may be mounted with noexec, so a copy would not do.
     file(&container.guest(names::LAUNCHER), b"")?;
     let fifo = container.guest(names::SYNCFIFO);
@@ -38,7 +33,7 @@ pub fn write(container: &Container, files: &InitFiles, hooks: &HookSet) -> Resul
         .with_context(|| format!("mkfifo({})", fifo.display()))?;
     if !hooks.get(Phase::StartContainer).is_empty() {
         let options = tree::Options {
-            process_env: Some(&files.environment),
+            process_env: Some(&files.process.environment),
             ..Default::default()
         };
         tree::write(

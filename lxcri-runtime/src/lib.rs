@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod ahead;
 pub mod cgroup;
 pub mod cli;
 pub mod commands;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod logging;
 pub mod lxc;
 pub mod maker;
+pub mod mountinfo;
 pub mod mountpoint;
 pub mod mounts;
 pub mod prepare;

@@ -3,8 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 
-use anyhow::{Context, Result, anyhow};
-use hook_tree::Settings;
+use anyhow::{Context, Result};
 
 use crate::cgroup::Cgroup;
 use crate::prepare::Prepared;
@@ -55,9 +54,7 @@ pub fn apply(init: Process, prepared: &Prepared, cgroup: &Cgroup) -> Result<()> 
 /// Raises hard limits, which init could not do in a user namespace. Init itself sets the values right before it
 /// executes the program, so that a low limit does not disturb the startContainer hooks.
 fn raise_rlimits(init: Process, prepared: &Prepared) -> Result<()> {
-    let settings = Settings::parse(&prepared.init_files.settings)
-        .map_err(|e| anyhow!("settings of init: {}", e.text()))?;
-    for (index, limit) in settings.rlimits().enumerate() {
+    for (index, limit) in prepared.init_files.process.rlimits.iter().enumerate() {
         let failed = || {
             format!(
                 "/process/rlimits/{index}: prlimit({}, {}, {})",

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use anyhow::Result;
+use call_list::Superblock;
 use hook_tree::sync as kind;
 
 use crate::mounts::{MakeError, Request, SuperblockMaker};
@@ -43,20 +44,21 @@ impl<'a> Maker<'a> {
     }
 
     fn ask(&mut self, request: Request) -> Result<(), MakeError> {
-        let mut payload = Vec::new();
         let source = request.source.as_ref().map(|s| format!("source={s}"));
-        let attrs = request.attrs.to_string();
-        let strings = std::iter::once(request.fstype.as_str())
-            .chain(source.as_deref())
-            .chain(request.options.iter().map(String::as_str))
-            .chain(["", &attrs]);
-        for string in strings {
-            payload.extend_from_slice(string.as_bytes());
-            payload.push(0);
-        }
-        self.peer
-            .send(kind::MAKE_MOUNT, &payload, &[])
-            .map_err(failed)?;
+        let options: Vec<&str> = source
+            .iter()
+            .chain(&request.options)
+            .map(String::as_str)
+            .collect();
+        let superblock = Superblock {
+            fstype: &request.fstype,
+            options: &options,
+            attributes: request.attrs,
+        };
+        let packet = superblock
+            .packet()
+            .map_err(|error| MakeError(error.to_string()))?;
+        self.peer.send_packet(&packet).map_err(failed)?;
         self.asked.push_back(request);
         Ok(())
     }

@@ -98,8 +98,7 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
         .as_ref()
         .context("/process: missing")?;
     let rootfs = rootfs(&loaded, &request.bundle).with_context(in_config)?;
-    let mountinfo =
-        fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let mountinfo = fs::read("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
     let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
     if let Namespace::Path(path) = &namespaces.user {
@@ -108,7 +107,7 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
         facts.user_ns = Some(joined);
     }
     let mounts = MountPlan::new(&loaded.spec, &facts).with_context(in_config)?;
-    let layout = CgroupLayout::detect().context("find the cgroup hierarchies")?;
+    let layout = CgroupLayout::from_mountinfo(&mountinfo).context("find the cgroup hierarchies")?;
     if let Some(resources) = linux.and_then(|l| l.resources().as_ref()) {
         let problems = cgroup::check(resources, &layout);
         if !problems.is_empty() {

@@ -1,4 +1,4 @@
-//! What init needs to become the container's process: the files below `guest/init` (docs/hook-tree.md).
+//! What init needs to become the container's process: its list of system calls (docs/hook-tree.md).
 //!
 //! The environment is the bundle's. Unlike runc and crun this runtime does not add a missing `HOME` from
 //! the image's /etc/passwd: the spec does not ask for it, and it would mean to parse a file of the image
@@ -8,25 +8,20 @@
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 
-use hook_tree::{Groups, Rlimit, Setting, TreeError, encode_cmdline, encode_string, names};
+use call_list::{Capabilities, Rlimit, Stdio};
+use hook_tree::names;
 use oci_spec::runtime::{LinuxPersonalityDomain as Domain, PosixRlimitType as Limit, Process};
 
 use crate::seccomp;
-use crate::spec::{self, HostFacts, LoadedSpec, Pointer, Problem};
+use crate::spec::{self, HostFacts, LoadedSpec, Namespaces, Pointer, Problem};
 
-/// The files of init, as bytes, and what of the process others than init must apply.
+/// The file of init, and what of the process others than init must apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitFiles {
-    /// `init/cmdline`.
-    pub cmdline: Vec<u8>,
-    /// `init/environ`.
-    pub environ: Vec<u8>,
-    /// `init/settings`.
-    pub settings: Vec<u8>,
-    /// `init/seccomp`, when there is a filter.
-    pub seccomp: Option<Vec<u8>>,
-    /// The process's environment, for startContainer hooks without one of their own.
-    pub environment: Vec<String>,
+    /// The process. Its environment is that of startContainer hooks without one of their own, too.
+    pub process: call_list::Process,
+    /// `init/calls`: the process as a list of system calls.
+    pub calls: Vec<u8>,
     /// Rows and columns of the terminal, when there is one and the bundle says how large.
     pub console_size: Option<ConsoleSize>,
     /// What to write to /proc/PID/oom_score_adj.
@@ -44,11 +39,14 @@ pub struct ConsoleSize {
     pub columns: u16,
 }
 
-/// Makes the files of init for a bundle that [`spec::check()`] found nothing wrong with. `preserve_fds` is
+/// Greatest size in bytes of the arguments, and of the environment: by default the kernel takes no more (execve(2)).
+const STRINGS_LIMIT: usize = 2 << 20;
+
+/// Makes the list of init for a bundle that [`spec::check()`] found nothing wrong with. `preserve_fds` is
 /// the number of descriptors from 3 on that the process inherits.
 ///
 /// # Errors
-/// When the seccomp profile cannot be compiled or a file would be larger than init reads.
+/// When the seccomp profile cannot be compiled or something is larger than init takes.
 pub fn init_files(
     loaded: &LoadedSpec,
     host: &HostFacts,
@@ -60,21 +58,19 @@ pub fn init_files(
         .as_ref()
         .ok_or_else(|| Problem::new(at(), "missing"))?;
     let filter = filter(loaded)?;
-    let environment = environment(process);
-    let flags = filter.as_ref().map(|filter| filter.flags);
+    let settings = settings(loaded, process, host, filter.as_ref(), preserve_fds);
+    check_size(&at().key("args"), &settings.arguments)?;
+    check_size(&at().key("env"), &settings.environment)?;
+    let calls = settings
+        .compile()
+        .map_err(|error| Problem::new(at(), error.to_string()))?;
     let terminal = process.terminal().unwrap_or(false);
     Ok(InitFiles {
-        cmdline: cmdline(process)?,
-        environ: environ(&environment)?,
-        settings: settings(loaded, process, host, flags, preserve_fds)?,
-        environment,
+        process: settings,
+        calls,
         console_size: console_size(process).filter(|_| terminal),
         oom_score_adj: process.oom_score_adj(),
-        unknown_syscalls: filter
-            .as_ref()
-            .map(|filter| filter.unknown.clone())
-            .unwrap_or_default(),
-        seccomp: filter.map(|filter| filter.program),
+        unknown_syscalls: filter.map(|filter| filter.unknown).unwrap_or_default(),
     })
 }
 
@@ -101,11 +97,12 @@ fn filter(loaded: &LoadedSpec) -> Result<Option<seccomp::Filter>, Problem> {
     Ok(Some(filter))
 }
 
-fn cmdline(process: &Process) -> Result<Vec<u8>, Problem> {
-    let at = at().key("args");
-    let args = process.args().as_deref().unwrap_or_default();
-    let program = args.first().map(String::as_str).unwrap_or_default();
-    encoded(&at, |sink| encode_cmdline(program.as_bytes(), args, sink))
+fn check_size(at: &Pointer, strings: &[String]) -> Result<(), Problem> {
+    let size: usize = strings.iter().map(|string| string.len() + 1).sum();
+    if size > STRINGS_LIMIT {
+        return Err(Problem::new(at.clone(), "larger than 2 MiB"));
+    }
+    Ok(())
 }
 
 /// The environment as the process gets it: of entries with the same name the last one holds, as with
@@ -126,74 +123,73 @@ fn environment(process: &Process) -> Vec<String> {
     entries.into_iter().cloned().collect()
 }
 
-/// Not `encode_environ`, which keeps `OCI_HOOK_TIMEOUT` for itself: in a container's process that is a
-/// variable like any other.
-fn environ(environment: &[String]) -> Result<Vec<u8>, Problem> {
-    encoded(&at().key("env"), |sink| {
-        environment.iter().try_for_each(|entry| {
-            if !entry.contains('=') {
-                return Err(TreeError::NoEquals);
-            }
-            encode_string(entry.as_bytes(), sink)
-        })
-    })
-}
-
 fn settings(
     loaded: &LoadedSpec,
     process: &Process,
     host: &HostFacts,
-    seccomp_flags: Option<u32>,
-    preserve_fds: u32,
-) -> Result<Vec<u8>, Problem> {
+    filter: Option<&seccomp::Filter>,
+    preserve: u32,
+) -> call_list::Process {
     let user = process.user();
-    let groups = user.additional_gids().as_deref().unwrap_or_default();
-    let capabilities = spec::capabilities(loaded, host).sets;
-    let mut all = vec![
-        Setting::Cwd(process.cwd().as_os_str().as_bytes()),
-        Setting::Uid(user.uid()),
-        Setting::Gid(user.gid()),
-        Setting::Groups(Groups::from_list(groups)),
-        Setting::Bounding(capabilities.bounding),
-        Setting::Effective(capabilities.effective),
-        Setting::Permitted(capabilities.permitted),
-        Setting::Inheritable(capabilities.inheritable),
-        Setting::Ambient(capabilities.ambient),
-        Setting::Session,
-    ];
-    all.extend(user.umask().map(Setting::Umask));
-    if process.no_new_privileges().unwrap_or(false) {
-        all.push(Setting::NoNewPrivs);
-    }
-    if process.terminal().unwrap_or(false) {
-        all.push(Setting::Terminal);
-    }
-    all.extend(process.rlimits().iter().flatten().map(|limit| {
-        Setting::Rlimit(Rlimit {
-            resource: resource(limit.typ()),
-            soft: limit.soft(),
-            hard: limit.hard(),
-        })
-    }));
-    all.extend(seccomp_flags.map(Setting::SeccompFlags));
     // Without AppArmor only "unconfined" gets here, and is the case anyway.
-    let text = |label: &'_ Option<String>, enabled: bool| {
-        let label = label.as_deref().filter(|l| enabled && !l.is_empty());
-        label.map(str::as_bytes).map(<[u8]>::to_vec)
+    let label = |label: &Option<String>, enabled: bool| {
+        label.clone().filter(|label| enabled && !label.is_empty())
     };
-    let profile = text(process.apparmor_profile(), host.apparmor);
-    let label = text(process.selinux_label(), host.selinux);
-    all.extend(profile.as_deref().map(Setting::Apparmor));
-    all.extend(label.as_deref().map(Setting::Selinux));
-    if preserve_fds > 0 {
-        all.push(Setting::Preserve(preserve_fds));
-    }
+    let arguments = process.args().clone().unwrap_or_default();
     let linux = loaded.spec.linux().as_ref();
     let personality = linux.and_then(|linux| linux.personality().as_ref());
-    all.extend(personality.map(|p| Setting::Personality(domain(p.domain()))));
-    encoded(&at(), |sink| {
-        all.iter().try_for_each(|setting| setting.encode(sink))
-    })
+    call_list::Process {
+        program: arguments.first().cloned().unwrap_or_default(),
+        arguments,
+        environment: environment(process),
+        cwd: Some(process.cwd().as_os_str().as_bytes().to_vec()),
+        uid: Some(user.uid()),
+        gid: Some(user.gid()),
+        groups: Some(user.additional_gids().clone().unwrap_or_default()),
+        umask: user.umask(),
+        no_new_privs: process.no_new_privileges().unwrap_or(false),
+        capabilities: Some(capabilities(loaded, host)),
+        rlimits: rlimits(process),
+        seccomp: filter
+            .map(|filter| filter.program.clone())
+            .unwrap_or_default(),
+        seccomp_flags: filter.map(|filter| filter.flags).unwrap_or_default(),
+        apparmor: label(process.apparmor_profile(), host.apparmor),
+        selinux: label(process.selinux_label(), host.selinux),
+        session: true,
+        stdio: match process.terminal() {
+            Some(true) => Stdio::Terminal,
+            _ => Stdio::Three,
+        },
+        preserve,
+        personality: personality.map(|p| domain(p.domain())),
+    }
+}
+
+fn capabilities(loaded: &LoadedSpec, host: &HostFacts) -> Capabilities {
+    let sets = spec::capabilities(loaded, host).sets;
+    // In a user namespace of its own init begins with all.
+    let inherited = match Namespaces::of(&loaded.spec).user.is_private() {
+        true => u64::MAX,
+        false => host.bounding,
+    };
+    Capabilities {
+        known: inherited & (u64::MAX >> (63 - host.last_capability.min(63))),
+        bounding: sets.bounding,
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    }
+}
+
+fn rlimits(process: &Process) -> Vec<Rlimit> {
+    let limits = process.rlimits().iter().flatten().map(|limit| Rlimit {
+        resource: resource(limit.typ()),
+        soft: limit.soft(),
+        hard: limit.hard(),
+    });
+    limits.collect()
 }
 
 fn console_size(process: &Process) -> Option<ConsoleSize> {
@@ -232,23 +228,9 @@ const fn resource(limit: Limit) -> u32 {
     }
 }
 
-fn encoded(
-    at: &Pointer,
-    encode: impl FnOnce(hook_tree::Sink) -> Result<(), TreeError>,
-) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::new();
-    encode(&mut |piece| bytes.extend_from_slice(piece))
-        .map_err(|error| Problem::new(at.clone(), error.text()))?;
-    if bytes.len() > names::FILE_LIMIT {
-        return Err(Problem::new(at.clone(), "larger than 2 MiB"));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hook_tree::{Cmdline, Environ, Settings};
     use serde_json::{Value, json};
     use std::path::Path;
 
@@ -307,30 +289,31 @@ mod tests {
                 "syscalls": [{"names": ["swapon", "nonsense"], "action": "SCMP_ACT_ERRNO"}]},
         });
         let files = init_files(&loaded(process, linux), &host(), 2).unwrap();
-        let settings = Settings::parse(&files.settings).unwrap();
-        assert_eq!(settings.cwd.unwrap().to_str().unwrap(), "/work dir");
+        let settings = &files.process;
+        assert_eq!(settings.cwd.as_deref(), Some(&b"/work dir"[..]));
         assert_eq!((settings.uid, settings.gid), (Some(5), Some(6)));
-        let groups: Vec<u32> = settings.groups.unwrap().iter().collect();
-        assert_eq!(groups, [7, 8]);
+        assert_eq!(settings.groups, Some(vec![7, 8]));
         assert_eq!(settings.umask, Some(0o22));
-        assert!(settings.no_new_privs && settings.terminal && settings.session);
-        assert_eq!(settings.bounding, Some(0b100001));
-        assert_eq!(settings.permitted, Some(0b100001));
-        assert_eq!(settings.effective, Some(0b000001));
-        assert_eq!(settings.inheritable, Some(0b100000));
-        assert_eq!(settings.ambient, Some(0b100000));
-        assert_eq!(settings.seccomp_flags, Some(2));
-        assert_eq!(settings.apparmor, Some(&b"profile"[..]));
-        assert_eq!(settings.selinux, Some(&b"label"[..]));
-        assert_eq!(settings.preserve, Some(2));
+        assert!(settings.no_new_privs && settings.session);
+        assert_eq!(settings.stdio, Stdio::Terminal);
+        let sets = settings.capabilities.unwrap();
+        assert_eq!(sets.known, (1 << (host().last_capability + 1)) - 1);
+        assert_eq!(sets.bounding, 0b100001);
+        assert_eq!(sets.permitted, 0b100001);
+        assert_eq!(sets.effective, 0b000001);
+        assert_eq!(sets.inheritable, 0b100000);
+        assert_eq!(sets.ambient, 0b100000);
+        assert_eq!(settings.seccomp_flags, 2);
+        assert_eq!(settings.apparmor.as_deref(), Some("profile"));
+        assert_eq!(settings.selinux.as_deref(), Some("label"));
+        assert_eq!(settings.preserve, 2);
         assert_eq!(settings.personality, Some(8));
-        let limits: Vec<Rlimit> = settings.rlimits().collect();
         let limit = |resource, soft, hard| Rlimit {
             resource,
             soft,
             hard,
         };
-        assert_eq!(limits, [limit(7, 1, 2), limit(4, 0, u64::MAX)]);
+        assert_eq!(settings.rlimits, [limit(7, 1, 2), limit(4, 0, u64::MAX)]);
         assert_eq!(
             files.console_size,
             Some(ConsoleSize {
@@ -340,43 +323,40 @@ mod tests {
         );
         assert_eq!(files.oom_score_adj, Some(-5));
         assert_eq!(files.unknown_syscalls, ["nonsense"]);
-        assert!(files.seccomp.is_some_and(|program| program.len() >= 8));
+        assert!(settings.seccomp.len() >= 8);
     }
 
     #[test]
     fn a_bare_process_has_no_capability_and_no_group() {
         let files = files(json!({"consoleSize": {"height": 1, "width": 1}}), json!({}));
-        let settings = Settings::parse(&files.settings).unwrap();
+        let settings = &files.process;
         assert_eq!((settings.uid, settings.gid), (Some(0), Some(0)));
-        assert_eq!(settings.groups.unwrap().iter().count(), 0);
-        for set in [
-            settings.bounding,
-            settings.effective,
-            settings.permitted,
-            settings.inheritable,
-            settings.ambient,
-        ] {
-            assert_eq!(set, Some(0));
-        }
-        assert!(settings.session && !settings.terminal && !settings.no_new_privs);
+        assert_eq!(settings.groups, Some(vec![]));
+        let known = settings.capabilities.unwrap().known;
+        assert_eq!(
+            settings.capabilities,
+            Some(Capabilities {
+                known,
+                ..Capabilities::default()
+            })
+        );
+        assert!(settings.session && !settings.no_new_privs);
+        assert_eq!(settings.stdio, Stdio::Three);
         assert_eq!(settings.umask, None);
-        assert_eq!(settings.preserve, None);
+        assert_eq!(settings.preserve, 0);
         assert_eq!(settings.personality, None);
-        assert_eq!(settings.seccomp_flags, None);
         assert_eq!(settings.apparmor, None);
-        assert_eq!(files.seccomp, None);
+        assert!(settings.seccomp.is_empty());
         assert_eq!(files.console_size, None);
         assert_eq!(files.oom_score_adj, None);
-        assert_eq!(files.environ, b"");
+        assert!(settings.environment.is_empty());
     }
 
     #[test]
     fn arguments_are_kept_as_they_are() {
         let files = files(json!({"args": ["sh", "", "-c", "a\nb"]}), json!({}));
-        let cmdline = Cmdline::parse_program(&files.cmdline).unwrap();
-        assert_eq!(cmdline.path().to_bytes(), b"sh");
-        let argv: Vec<&[u8]> = cmdline.argv().map(|a| a.to_bytes()).collect();
-        assert_eq!(argv, [&b"sh"[..], b"", b"-c", b"a\nb"]);
+        assert_eq!(files.process.program, "sh");
+        assert_eq!(files.process.arguments, ["sh", "", "-c", "a\nb"]);
     }
 
     #[test]
@@ -384,12 +364,9 @@ mod tests {
         let env = json!(["A=1", "PATH=/x", "A=2", "OCI_HOOK_TIMEOUT=x", "B==", "A="]);
         let files = files(json!({"env": env}), json!({}));
         assert_eq!(
-            files.environment,
+            files.process.environment,
             ["A=", "PATH=/x", "OCI_HOOK_TIMEOUT=x", "B=="]
         );
-        let environ = Environ::parse_program(&files.environ).unwrap();
-        assert_eq!(environ.entries().count(), 4);
-        assert_eq!(environ.get("OCI_HOOK_TIMEOUT"), Some(&b"x"[..]));
     }
 
     #[test]
@@ -397,7 +374,7 @@ mod tests {
         let loaded = loaded(json!({"apparmorProfile": "unconfined"}), json!({}));
         let apparmor = |host: &HostFacts| {
             let files = init_files(&loaded, host, 0).unwrap();
-            Settings::parse(&files.settings).unwrap().apparmor.is_some()
+            files.process.apparmor.is_some()
         };
         assert!(apparmor(&host()));
         assert!(!apparmor(&HostFacts::plain()));
@@ -405,7 +382,7 @@ mod tests {
 
     #[test]
     fn files_that_init_would_not_read_are_errors() {
-        let long = "x".repeat(names::FILE_LIMIT);
+        let long = "x".repeat(STRINGS_LIMIT);
         for (process, place) in [
             (json!({"args": ["sh", long]}), "/process/args"),
             (json!({"env": [format!("A={long}")]}), "/process/env"),

@@ -70,6 +70,21 @@ impl Records {
         }
     }
 
+    /// hooks.jsonl itself, for the launcher to append to. `None`, with a warning, when it cannot be opened.
+    pub fn file(&self) -> Option<File> {
+        open(&self.path)
+            .inspect_err(|e| log::warn!("append to {}: {e}", self.path.display()))
+            .ok()
+    }
+
+    /// Has others append to hooks.jsonl, and appends their records to the copy.
+    pub fn added_by_others<T>(&self, others: impl FnOnce() -> Result<T>) -> Result<T> {
+        let known = self.count();
+        let result = others();
+        self.copy_from(known)?;
+        result
+    }
+
     /// Appends to the copy what the launcher itself wrote into hooks.jsonl after the first `known` records.
     pub fn copy_from(&self, known: usize) -> Result<Vec<Record>> {
         let new: Vec<Record> = read(&self.path)?.into_iter().skip(known).collect();

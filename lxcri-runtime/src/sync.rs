@@ -95,8 +95,15 @@ impl AsFd for Peer {
 impl Peer {
     /// Sends a packet with descriptors.
     pub fn send(&self, kind: u8, payload: &[u8], fds: &[RawFd]) -> Result<()> {
-        let kind = [kind];
-        let parts = [IoSlice::new(&kind), IoSlice::new(payload)];
+        self.send_parts(&[IoSlice::new(&[kind]), IoSlice::new(payload)], fds)
+    }
+
+    /// Sends a packet that begins with its kind.
+    pub fn send_packet(&self, packet: &[u8]) -> Result<()> {
+        self.send_parts(&[IoSlice::new(packet)], &[])
+    }
+
+    fn send_parts(&self, parts: &[IoSlice<'_>], fds: &[RawFd]) -> Result<()> {
         let rights = [ControlMessage::ScmRights(fds)];
         let control = if fds.is_empty() {
             &rights[..0]
@@ -106,7 +113,7 @@ impl Peer {
         loop {
             match sendmsg::<()>(
                 self.socket.as_raw_fd(),
-                &parts,
+                parts,
                 control,
                 MsgFlags::MSG_NOSIGNAL,
                 None,

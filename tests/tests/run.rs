@@ -32,6 +32,24 @@ fn run_passes_stdio_and_exit_status() {
     leaks::assert_none(scratch.marker());
 }
 
+/// Pipes belong to whoever made them; the process must be able to open /dev/stdout by its name all the same.
+#[test]
+fn an_ordinary_user_can_open_its_stdio_again() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("echo again > /proc/self/fd/1; echo problem > /proc/self/fd/2");
+    bundle.config["process"]["user"] = serde_json::json!({"uid": 1000, "gid": 1000});
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let outcome = container.running().stdin("").run();
+    assert_eq!(
+        (outcome.stdout.as_str(), outcome.stderr.as_str()),
+        ("again\n", "problem\n")
+    );
+}
+
 #[test]
 fn run_returns_128_and_the_signal() {
     let Some(runtime) = need::runtime() else {

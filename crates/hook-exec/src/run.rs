@@ -42,6 +42,8 @@ pub struct Context<'a> {
     pub process_env: Option<&'a [String]>,
     /// Whether a hook is killed when the calling thread ends. A program with set-id bits loses that.
     pub die_with_caller: bool,
+    /// When a hook is killed even if its own timeout is later, or if it has none.
+    pub deadline: Option<Instant>,
     /// How long a killed hook is waited for. Only a process that hangs in the kernel needs longer than no time.
     pub kill_wait: Duration,
 }
@@ -54,6 +56,7 @@ impl<'a> Context<'a> {
             cwd: Cwd::Path(cwd),
             process_env: None,
             die_with_caller: false,
+            deadline: None,
             kill_wait: KILL_WAIT,
         }
     }
@@ -142,9 +145,10 @@ fn run(
         stderr: String::new(),
     };
     // A timeout beyond the range of the clock is none.
-    let deadline = hook
+    let own = hook
         .deadline()
         .and_then(|timeout| began.checked_add(timeout));
+    let deadline = own.into_iter().chain(context.deadline).min();
     let mut output = None;
     match start_hook(executable, hook, phase, context, limit, &mut record.pid) {
         Ok(running) => output = running.finish(deadline, context.kill_wait, &mut record),

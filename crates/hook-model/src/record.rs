@@ -70,11 +70,12 @@ impl Record {
             exit_status: self.exit_status,
             signal: self.signal,
             timed_out: self.timed_out,
+            timeout: 0,
             error: self.error.as_deref().map(str::as_bytes),
             stdout: self.stdout.as_bytes(),
             stderr: self.stderr.as_bytes(),
         };
-        record.encode(&mut |piece| line.extend_from_slice(piece));
+        hook_tree::encode_record(&record, &mut |piece: &[u8]| line.extend_from_slice(piece));
         String::from_utf8_lossy(&line).into_owned()
     }
 

@@ -29,7 +29,8 @@ pub fn check_hook(buffer: &[u8]) -> Result<(), TreeError> {
 /// # Errors
 /// [`TreeError::Unterminated`], [`TreeError::NoPath`] or [`TreeError::EmptyArgv`].
 pub fn check_program(buffer: &[u8]) -> Result<(), TreeError> {
-    let mut argv = Strings::parse(buffer)?;
+    Strings::check(buffer)?;
+    let mut argv = Strings::of(buffer);
     match argv.next_bytes() {
         None | Some(b"") => Err(TreeError::NoPath),
         Some(_) if argv.next_bytes().is_none() => Err(TreeError::EmptyArgv),

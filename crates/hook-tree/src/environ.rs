@@ -9,34 +9,26 @@ pub struct Environ<'a> {
     timeout: Option<u64>,
 }
 
-/// Checks the environment of init, in which `OCI_HOOK_TIMEOUT` means nothing.
-///
-/// # Errors
-/// [`TreeError::Unterminated`] or [`TreeError::NoEquals`].
-pub fn check_environ(buffer: &[u8]) -> Result<(), TreeError> {
-    let mut entries = Strings::parse(buffer)?;
-    while let Some(entry) = entries.next_bytes() {
-        if crate::find(entry, b'=').is_none() {
-            return Err(TreeError::NoEquals);
-        }
-    }
-    Ok(())
-}
-
 /// Checks the environment of a hook, and takes its timeout in seconds from it; 0 for none.
 ///
 /// # Errors
-/// What [`check_environ`] returns, [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
+/// [`TreeError::Unterminated`], [`TreeError::NoEquals`], [`TreeError::BadTimeout`] or [`TreeError::TimeoutTwice`].
+#[inline(never)]
 pub fn check_hook_environ(buffer: &[u8], timeout: &mut u64) -> Result<(), TreeError> {
-    check_environ(buffer)?;
+    Strings::check(buffer)?;
     *timeout = 0;
-    let mut entries = Strings::parse(buffer)?;
+    let mut entries = Strings::of(buffer);
     while let Some(entry) = entries.next_bytes() {
-        if let Some(value) = value_of(entry, names::TIMEOUT_VARIABLE) {
+        let name = crate::find(entry, b'=').ok_or(TreeError::NoEquals)?;
+        if entry.get(..name) == Some(names::TIMEOUT_VARIABLE.as_bytes()) {
             if *timeout != 0 {
                 return Err(TreeError::TimeoutTwice);
             }
-            *timeout = seconds(value).ok_or(TreeError::BadTimeout)?;
+            let value = entry.get(name + 1..).and_then(crate::number);
+            *timeout = value.unwrap_or_default();
+            if timeout.wrapping_sub(1) >= i64::MAX as u64 {
+                return Err(TreeError::BadTimeout);
+            }
         }
     }
     Ok(())
@@ -53,18 +45,6 @@ impl<'a> Environ<'a> {
         Ok(Environ {
             entries: Strings::parse(buffer)?,
             timeout: (timeout != 0).then_some(timeout),
-        })
-    }
-
-    /// Parses the `environ` of init, in which `OCI_HOOK_TIMEOUT` means nothing.
-    ///
-    /// # Errors
-    /// What [`check_environ`] returns.
-    pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
-        check_environ(buffer)?;
-        Ok(Environ {
-            entries: Strings::parse(buffer)?,
-            timeout: None,
         })
     }
 
@@ -87,11 +67,6 @@ impl<'a> Environ<'a> {
 
 fn value_of<'a>(entry: &'a [u8], name: &str) -> Option<&'a [u8]> {
     entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-}
-
-/// A positive decimal integer that fits the signed 64-bit range, as the spec's `timeout` does.
-fn seconds(text: &[u8]) -> Option<u64> {
-    crate::number(text, 10).filter(|seconds| (1..=i64::MAX as u64).contains(seconds))
 }
 
 /// Writes the `environ` of a hook: its entries, and `OCI_HOOK_TIMEOUT` when a timeout is set.
@@ -168,12 +143,6 @@ mod tests {
         assert_eq!(
             timeout(b"OCI_HOOK_TIMEOUT=1\0OCI_HOOK_TIMEOUT=1\0"),
             Err(TreeError::TimeoutTwice)
-        );
-        assert_eq!(
-            Environ::parse_program(b"OCI_HOOK_TIMEOUT=x\0")
-                .unwrap()
-                .timeout(),
-            None
         );
     }
 

@@ -24,23 +24,17 @@ pub enum TreeError {
     UnknownName = 28,
     /// The file is larger than [`FILE_LIMIT`](crate::names::FILE_LIMIT).
     TooLarge = 29,
-    /// A setting is not of the form `key=value`, or the key is unknown.
-    UnknownSetting = 30,
-    /// A setting is there twice.
-    SettingTwice = 31,
-    /// The value of a setting is malformed or out of range.
-    BadSetting = 32,
-    /// The seccomp filter is empty, too long, or no whole number of instructions.
-    BadSeccomp = 33,
+    /// The list of system calls is cut short or of another version.
+    BadCalls = 30,
     /// A string to be encoded holds a NUL byte.
-    InnerNul = 34,
+    InnerNul = 31,
     /// The file holds more than the one string it should.
-    ExtraString = 35,
+    ExtraString = 32,
 }
 
 impl TreeError {
     /// Every defect, in the order of the codes.
-    pub const ALL: [TreeError; 16] = [
+    pub const ALL: [TreeError; 13] = [
         TreeError::Unterminated,
         TreeError::NoPath,
         TreeError::RelativePath,
@@ -51,10 +45,7 @@ impl TreeError {
         TreeError::Gap,
         TreeError::UnknownName,
         TreeError::TooLarge,
-        TreeError::UnknownSetting,
-        TreeError::SettingTwice,
-        TreeError::BadSetting,
-        TreeError::BadSeccomp,
+        TreeError::BadCalls,
         TreeError::InnerNul,
         TreeError::ExtraString,
     ];
@@ -62,6 +53,11 @@ impl TreeError {
     /// The launcher's exit code for this defect.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The text of this defect for the launcher, which has one table in the place of a table of strings.
+    pub fn bytes(self) -> &'static [u8] {
+        crate::lookup(&TABLE, self.code())
     }
 
     /// A short text without the name of the file, lower case and without a full stop.
@@ -77,14 +73,40 @@ impl TreeError {
             TreeError::Gap => "hooks are not numbered 1, 2, 3 and so on",
             TreeError::UnknownName => "unknown name in the hook tree",
             TreeError::TooLarge => "file is larger than 2 MiB",
-            TreeError::UnknownSetting => "unknown setting",
-            TreeError::SettingTwice => "setting is given twice",
-            TreeError::BadSetting => "value of a setting is malformed",
-            TreeError::BadSeccomp => "seccomp filter has a wrong size",
+            TreeError::BadCalls => "malformed list of system calls",
             TreeError::InnerNul => "string holds a NUL byte",
             TreeError::ExtraString => "more than one string",
         }
     }
+}
+
+/// For [`lookup`](crate::lookup).
+const TABLE: [u8; table(&mut [])] = {
+    let mut bytes = [0; table(&mut [])];
+    table(&mut bytes);
+    bytes
+};
+
+/// Writes the texts, each behind its key, as far as there is room, and says how long they are.
+const fn table(bytes: &mut [u8]) -> usize {
+    let (mut length, mut index) = (0, 0);
+    while index < TreeError::ALL.len() {
+        let error = TreeError::ALL[index];
+        let text = error.text().as_bytes();
+        let mut place = 0;
+        while place <= text.len() {
+            if length < bytes.len() {
+                bytes[length] = match place {
+                    0 => error.code() | crate::table::KEY,
+                    _ => text[place - 1],
+                };
+            }
+            length += 1;
+            place += 1;
+        }
+        index += 1;
+    }
+    length
 }
 
 impl core::fmt::Display for TreeError {
@@ -103,6 +125,7 @@ mod tests {
     fn codes_are_consecutive_and_texts_differ() {
         for (index, error) in TreeError::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(error.code()), 20 + index);
+            assert_eq!(error.bytes(), error.text().as_bytes());
             assert!(
                 TreeError::ALL
                     .into_iter()

@@ -6,56 +6,35 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod calls;
 mod cmdline;
 mod environ;
 mod error;
 pub mod json;
 pub mod names;
+mod number;
 mod numbering;
 mod outcome;
 mod phase;
 mod record;
-mod settings;
 mod shown;
 mod strings;
 pub mod sync;
-mod values;
+mod table;
 
 pub use cmdline::{Cmdline, check_hook, check_program, encode_cmdline};
-pub use environ::{Environ, check_environ, check_hook_environ, encode_environ};
+pub use environ::{Environ, check_hook_environ, encode_environ};
 pub use error::TreeError;
+pub use number::{decimal, number};
 pub use numbering::{Numbering, hook_number};
 pub use outcome::{End, FailureLine};
 pub use phase::{Namespace, Phase};
-pub use record::{Record, STDERR_IN_FAILURE};
-pub use settings::{Groups, Rlimit, Setting, Settings};
+pub use record::{Facts, Record, STDERR_IN_FAILURE, encode_failure, encode_record};
 pub use strings::{Strings, encode_string, find};
-pub use values::{Key, Values, number};
+pub use table::lookup;
 
 /// Where encoders write. Called any number of times with consecutive pieces.
 pub type Sink<'a> = &'a mut dyn FnMut(&[u8]);
-
-/// Appends `value` in decimal.
-pub fn decimal(value: u64, sink: Sink) {
-    radix(value, 10, sink);
-}
-
-/// Appends `value` in the given base (2 to 16), lower case, without prefix.
-pub(crate) fn radix(mut value: u64, base: u64, sink: Sink) {
-    let mut digits = [0u8; 64];
-    let mut used = 0;
-    for slot in digits.iter_mut().rev() {
-        let digit = (value % base) as u8;
-        *slot = if digit < 10 {
-            b'0' + digit
-        } else {
-            b'a' + digit - 10
-        };
-        used += 1;
-        value /= base;
-        if value == 0 {
-            break;
-        }
-    }
-    sink(digits.get(digits.len() - used..).unwrap_or_default());
-}

@@ -28,12 +28,10 @@ pub const LAUNCHER: &str = "lxcri-hook";
 pub const SYNC: &str = "sync";
 /// FIFO at which init waits for `start`, in [`GUEST`].
 pub const SYNCFIFO: &str = "syncfifo";
-/// Directory with what init applies and executes, in [`GUEST`].
+/// Directory of what init carries out, in [`GUEST`].
 pub const INIT: &str = "init";
-/// Settings of the container process, in [`INIT`].
-pub const SETTINGS: &str = "settings";
-/// The compiled seccomp filter of the container process, in [`INIT`]: an array of `struct sock_filter`.
-pub const SECCOMP: &str = "seccomp";
+/// What init carries out, in [`INIT`]: a [list of system calls](crate::calls).
+pub const CALLS: &str = "calls";
 
 /// Name of the variable that carries a hook's timeout in seconds.
 pub const TIMEOUT_VARIABLE: &str = "OCI_HOOK_TIMEOUT";

@@ -10,7 +10,7 @@ pub fn hook_number(name: &[u8]) -> Result<u32, TreeError> {
     if name.starts_with(b"0") {
         return Err(TreeError::UnknownName);
     }
-    crate::number(name, 10)
+    crate::number(name)
         .and_then(|number| u32::try_from(number).ok())
         .ok_or(TreeError::UnknownName)
 }

@@ -1,5 +1,6 @@
 //! The one line that says why a hook failed.
 
+use crate::record::encode_failure;
 use crate::{Phase, Record, Sink};
 
 /// How a hook ended.
@@ -47,17 +48,18 @@ impl FailureLine<'_> {
             phase: self.phase,
             index: self.index,
             path: self.path,
-            argv: [[0; 0]; 0],
+            argv: &[[0u8; 0]; 0],
             pid: 0,
             start_ns: 0,
             duration_ns: self.duration_ns,
             exit_status,
             signal,
             timed_out: timeout.is_some(),
+            timeout: timeout.unwrap_or(0),
             error,
             stdout: b"",
             stderr: self.stderr,
         };
-        record.explain(timeout.unwrap_or(0), sink);
+        encode_failure(&record, sink);
     }
 }

@@ -1,7 +1,7 @@
 //! What happened to one hook: a line of `hooks.jsonl`, and a line for people when it failed.
 
-use crate::shown::{Value, Writer};
-use crate::{Phase, Sink};
+use crate::Phase;
+use crate::shown::{Value, write};
 
 /// The record of one hook's execution.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub struct Record<'a, A> {
     /// Path of the executable.
     pub path: &'a [u8],
     /// Its arguments from argv\[0\] on.
-    pub argv: A,
+    pub argv: &'a [A],
     /// Its process id in the namespace of whoever ran it; 0 when no process could be made.
     pub pid: u32,
     /// When it was started, in nanoseconds since the epoch.
@@ -26,6 +26,8 @@ pub struct Record<'a, A> {
     pub signal: Option<u8>,
     /// Whether its deadline passed.
     pub timed_out: bool,
+    /// Its timeout in seconds, for the line of a hook that has timed out.
+    pub timeout: u64,
     /// Why it could not be run.
     pub error: Option<&'a [u8]>,
     /// The end of its standard output.
@@ -63,74 +65,142 @@ const LINE: &str = "{\"phase\":\x01,\"index\":\x02,\"path\":\x03,\"argv\":[\x04]
     \"start_ns\":\x06,\"duration_ns\":\x07,\"exit_status\":\x08,\"signal\":\x0b,\"timed_out\":\x0c,\
     \"error\":\x0e,\"stdout\":\x0f,\"stderr\":\x10}\n";
 
-impl<A> Record<'_, A>
-where
-    A: Clone + IntoIterator,
-    A::Item: AsRef<[u8]>,
-{
-    /// Writes the record as one line of JSON with its newline.
-    pub fn encode(&self, sink: Sink) {
-        self.fill(LINE, 0, &mut Writer { sink, json: true });
-    }
+/// What is known of one hook's execution. The launcher answers from the hook itself; [`Record`] is for others.
+pub trait Facts {
+    /// Name of the phase in the spec.
+    fn phase(&self) -> &str;
+    /// Its place in the phase, from 1.
+    fn index(&self) -> u32;
+    /// Path of the executable.
+    fn path(&self) -> &[u8];
+    /// Its arguments from argv\[0\] on.
+    fn argv(&self) -> impl Iterator<Item = &[u8]>;
+    /// Its process id; 0 when no process could be made.
+    fn pid(&self) -> u32;
+    /// When it was started, in nanoseconds since the epoch.
+    fn start_ns(&self) -> u64;
+    /// How long it took, in nanoseconds.
+    fn duration_ns(&self) -> u64;
+    /// Its exit status, when it ended by itself.
+    fn exit_status(&self) -> Option<u8>;
+    /// The signal that killed it.
+    fn signal(&self) -> Option<u8>;
+    /// Whether its deadline passed.
+    fn timed_out(&self) -> bool;
+    /// Its timeout in seconds.
+    fn timeout(&self) -> u64;
+    /// Why it could not be run.
+    fn error(&self) -> Option<&[u8]>;
+    /// The end of its standard output.
+    fn stdout(&self) -> &[u8];
+    /// The end of its standard error.
+    fn stderr(&self) -> &[u8];
+}
 
-    /// Writes why the hook failed, without a newline, for example
-    /// `createRuntime hook #2 (/usr/bin/net-up): exit status 3 after 12 ms: no such device`. `timeout` is in seconds.
-    #[inline(never)]
-    pub fn explain(&self, timeout: u64, sink: Sink) {
-        let line = &mut Writer { sink, json: false };
-        self.fill("\x01 hook #\x02 (\x03): ", timeout, line);
-        let how = match (self.timed_out, self.signal, self.exit_status) {
-            (true, ..) => "timed out after \x12 s",
-            (_, Some(signal), _) if signal_name(signal).is_empty() => {
-                "killed by signal \x0b after \x11 ms"
-            }
-            (_, Some(_), _) => "killed by signal \x0b (SIG\x13) after \x11 ms",
-            (.., Some(_)) => "exit status \x08 after \x11 ms",
-            _ => "cannot be run: \x0e",
-        };
-        self.fill(how, timeout, line);
-        let tail = last_line(self.stderr);
-        if !tail.is_empty() {
-            (line.sink)(b": ");
-            line.write(Value::Text(tail));
+/// Writes a record as one line of JSON with its newline.
+pub fn encode_record<F: Facts, S: FnMut(&[u8]) + ?Sized>(facts: &F, sink: &mut S) {
+    fill(facts, LINE, true, sink);
+}
+
+/// Writes why a hook failed, without a newline, for example
+/// `createRuntime hook #2 (/usr/bin/net-up): exit status 3 after 12 ms: no such device`.
+pub fn encode_failure<F: Facts, S: FnMut(&[u8]) + ?Sized>(facts: &F, sink: &mut S) {
+    let how = match (facts.timed_out(), facts.signal(), facts.exit_status()) {
+        (true, ..) => "\x01 hook #\x02 (\x03): timed out after \x12 s",
+        (_, Some(signal), _) if signal_name(signal).is_empty() => {
+            "\x01 hook #\x02 (\x03): killed by signal \x0b after \x11 ms"
         }
+        (_, Some(_), _) => "\x01 hook #\x02 (\x03): killed by signal \x0b (SIG\x13) after \x11 ms",
+        (.., Some(_)) => "\x01 hook #\x02 (\x03): exit status \x08 after \x11 ms",
+        _ => "\x01 hook #\x02 (\x03): cannot be run: \x0e",
+    };
+    fill(facts, how, false, sink);
+    let tail = last_line(facts.stderr());
+    if !tail.is_empty() {
+        sink(b": ");
+        write(Value::Text(tail), false, sink);
     }
+}
 
-    /// Writes a template.
-    #[inline(never)]
-    fn fill(&self, template: &str, timeout: u64, line: &mut Writer) {
-        for byte in template.as_bytes() {
-            // Keeps the compiler from reading all fields before the loop, which takes more room than the loop.
-            let this = core::hint::black_box(self);
-            let value = match *byte {
-                value::PHASE => Value::Text(this.phase.oci_name().as_bytes()),
-                value::INDEX => Value::Number(this.index.into()),
-                value::PATH => Value::Text(this.path),
-                value::ARGV => {
-                    let mut separator: &[u8] = b"";
-                    for argument in this.argv.clone() {
-                        (line.sink)(separator);
-                        line.write(Value::Text(argument.as_ref()));
-                        separator = b",";
-                    }
-                    Value::Raw(b"")
+/// Writes a template.
+#[inline(never)]
+fn fill<F: Facts, S: FnMut(&[u8]) + ?Sized>(facts: &F, template: &str, json: bool, sink: &mut S) {
+    for byte in template.as_bytes() {
+        // Keeps the compiler from reading all facts before the loop, which takes more room than the loop.
+        let facts = core::hint::black_box(facts);
+        let value = match *byte {
+            value::PHASE => Value::Text(facts.phase().as_bytes()),
+            value::INDEX => Value::Number(facts.index().into()),
+            value::PATH => Value::Text(facts.path()),
+            value::ARGV => {
+                let mut separator: &[u8] = b"";
+                for argument in facts.argv() {
+                    sink(separator);
+                    write(Value::Text(argument), json, sink);
+                    separator = b",";
                 }
-                value::PID => Value::Number(this.pid.into()),
-                value::START => Value::Number(this.start_ns),
-                value::DURATION => Value::Number(this.duration_ns),
-                value::EXIT_STATUS => Value::small(this.exit_status),
-                value::SIGNAL => Value::small(this.signal),
-                value::TIMED_OUT => Value::Raw(if this.timed_out { b"true" } else { b"false" }),
-                value::ERROR => this.error.map_or(Value::NULL, Value::Text),
-                value::STDOUT => Value::Text(this.stdout),
-                value::STDERR => Value::Text(this.stderr),
-                value::MILLISECONDS => Value::Number(this.duration_ns / 1_000_000),
-                value::TIMEOUT => Value::Number(timeout),
-                value::SIGNAL_NAME => Value::Raw(this.signal.map_or(b"", signal_name)),
-                _ => Value::Raw(core::slice::from_ref(byte)),
-            };
-            line.write(value);
-        }
+                continue;
+            }
+            value::PID => Value::Number(facts.pid().into()),
+            value::START => Value::Number(facts.start_ns()),
+            value::DURATION => Value::Number(facts.duration_ns()),
+            value::EXIT_STATUS => Value::small(facts.exit_status()),
+            value::SIGNAL => Value::small(facts.signal()),
+            value::TIMED_OUT => Value::Raw(if facts.timed_out() { b"true" } else { b"false" }),
+            value::ERROR => facts.error().map_or(Value::NULL, Value::Text),
+            value::STDOUT => Value::Text(facts.stdout()),
+            value::STDERR => Value::Text(facts.stderr()),
+            value::MILLISECONDS => Value::Number(facts.duration_ns() / 1_000_000),
+            value::TIMEOUT => Value::Number(facts.timeout()),
+            value::SIGNAL_NAME => Value::Raw(facts.signal().map_or(b"", signal_name)),
+            _ => Value::Raw(core::slice::from_ref(byte)),
+        };
+        write(value, json, sink);
+    }
+}
+
+impl<A: AsRef<[u8]>> Facts for Record<'_, A> {
+    fn phase(&self) -> &str {
+        self.phase.oci_name()
+    }
+    fn index(&self) -> u32 {
+        self.index
+    }
+    fn path(&self) -> &[u8] {
+        self.path
+    }
+    fn argv(&self) -> impl Iterator<Item = &[u8]> {
+        self.argv.iter().map(A::as_ref)
+    }
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+    fn start_ns(&self) -> u64 {
+        self.start_ns
+    }
+    fn duration_ns(&self) -> u64 {
+        self.duration_ns
+    }
+    fn exit_status(&self) -> Option<u8> {
+        self.exit_status
+    }
+    fn signal(&self) -> Option<u8> {
+        self.signal
+    }
+    fn timed_out(&self) -> bool {
+        self.timed_out
+    }
+    fn timeout(&self) -> u64 {
+        self.timeout
+    }
+    fn error(&self) -> Option<&[u8]> {
+        self.error
+    }
+    fn stdout(&self) -> &[u8] {
+        self.stdout
+    }
+    fn stderr(&self) -> &[u8] {
+        self.stderr
     }
 }
 
@@ -148,10 +218,8 @@ fn last_line(text: &[u8]) -> &[u8] {
 
 /// The name of a signal without `SIG` on x86_64 and aarch64, where the numbers agree. Empty when it has none.
 fn signal_name(signal: u8) -> &'static [u8] {
-    const NAMES: &[u8] = b" HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP \
-        TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS";
-    NAMES
-        .split(|byte| *byte == b' ')
-        .nth(signal.into())
-        .unwrap_or_default()
+    const NAMES: &[u8] = b"\x81HUP\x82INT\x83QUIT\x84ILL\x85TRAP\x86ABRT\x87BUS\x88FPE\x89KILL\x8aUSR1\x8bSEGV\x8cUSR2\
+        \x8dPIPE\x8eALRM\x8fTERM\x90STKFLT\x91CHLD\x92CONT\x93STOP\x94TSTP\x95TTIN\x96TTOU\x97URG\x98XCPU\x99XFSZ\
+        \x9aVTALRM\x9bPROF\x9cWINCH\x9dIO\x9ePWR\x9fSYS";
+    crate::lookup(NAMES, signal)
 }

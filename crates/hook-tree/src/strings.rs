@@ -20,12 +20,26 @@ impl<'a> Strings<'a> {
     ///
     /// # Errors
     /// [`TreeError::Unterminated`] when the last string is not ended by NUL.
-    #[inline(never)]
     pub fn parse(buffer: &'a [u8]) -> Result<Self, TreeError> {
+        Strings::check(buffer)?;
+        Ok(Strings::of(buffer))
+    }
+
+    /// Checks a buffer of any number of strings.
+    ///
+    /// # Errors
+    /// [`TreeError::Unterminated`] when the last string is not ended by NUL.
+    #[inline(never)]
+    pub fn check(buffer: &[u8]) -> Result<(), TreeError> {
         match buffer.last() {
-            None | Some(0) => Ok(Strings { rest: buffer }),
+            None | Some(0) => Ok(()),
             Some(_) => Err(TreeError::Unterminated),
         }
+    }
+
+    /// The strings of a buffer that has been checked. What follows the last NUL is left out.
+    pub fn of(buffer: &'a [u8]) -> Self {
+        Strings { rest: buffer }
     }
 
     /// Takes a buffer that holds exactly one string, for example the file `cwd`.

@@ -11,29 +11,22 @@ pub const INIT_READY: u8 = b'I';
 pub const MOUNT_FD: u8 = b'F';
 /// Launcher to runtime: the superblock asked for could not be made; the payload is the error's text.
 pub const MOUNT_ERROR: u8 = b'E';
-/// Launcher to runtime: a piece of a record line, at most [`PIECE`] bytes; a line ends with a newline.
-pub const RECORD_PIECE: u8 = b'R';
 /// Launcher to runtime: every hook of the phase succeeded.
 pub const PHASE_DONE: u8 = b'D';
 /// Launcher to runtime: the phase failed; the payload is the one-line error.
 pub const PHASE_FAILED: u8 = b'X';
-/// Runtime to launcher: make a superblock. The payload is a row of NUL-ended strings: the type of the file system, its
-/// options as `key` or `key=value`, an empty string, and the attributes for `fsmount` in decimal.
+/// Runtime to launcher: make a superblock. The whole packet is a [list of system calls](crate::calls); what its last one
+/// returns is the descriptor of the mount.
 pub const MAKE_MOUNT: u8 = b'P';
-/// Runtime to launcher: run the phase. The payload is the path of the mounted root file system, without NUL.
+/// Runtime to launcher: run the phase. With it comes the descriptor of hooks.jsonl, to which the records go.
 pub const RUN_PHASE: u8 = b'C';
-/// Runtime to launcher: init may go on. The payload's first byte says what the first descriptors are (`STDIO_…`), its
-/// second byte counts the preserved descriptors, which come next; one more may follow, which init keeps
-/// open until it has detached [`GUEST_MOUNT`](crate::names::GUEST_MOUNT).
+/// Runtime to launcher: init may wait for its start. The descriptors that come with it are the container process's:
+/// their numbers are known, see [`FIRST_RECEIVED`].
 pub const INIT_GO: u8 = b'G';
-/// In [`INIT_GO`]: stdio stays as LXC has left it.
-pub const STDIO_KEPT: u8 = 0;
-/// In [`INIT_GO`]: the first descriptor is the console, and becomes stdin, stdout and stderr.
-pub const STDIO_CONSOLE: u8 = 1;
-/// In [`INIT_GO`]: the first three descriptors become stdin, stdout and stderr.
-pub const STDIO_THREE: u8 = 2;
 
-/// Greatest payload in bytes of one record piece.
-pub const PIECE: usize = 4096;
+/// The number that the first descriptor of [`INIT_GO`] gets in init; the others follow. Init has nothing open then but
+/// stdio, the guest directory and the socket.
+pub const FIRST_RECEIVED: u32 = 5;
+
 /// Greatest packet in bytes that the launcher accepts.
 pub const PACKET_LIMIT: usize = 64 << 10;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::definition::Definition;
 use crate::opened::Version;
-use crate::problem::{Broken, FileProblem, Severity};
+use crate::problem::{Broken, FileProblem, Report, Severity};
+use crate::schema;
 use crate::source::{OnError, Source};
 
 /// What a file holds.
@@ -51,6 +52,46 @@ pub struct HookFiles {
 }
 
 impl HookFile {
+    /// What a file of a source is with this content. The path is only for its problems, no file is looked at but the
+    /// executables of hooks, below `host_root` if there is one.
+    pub fn parse(
+        path: PathBuf,
+        source: Source,
+        content: &[u8],
+        host_root: Option<&Path>,
+    ) -> HookFile {
+        if content.is_empty() {
+            return HookFile::disabled(path, source);
+        }
+        let mut report = Report::default();
+        let definitions = match &source {
+            Source::Dir(_) => schema::hooks_d(content, host_root, &mut report),
+            Source::HooksJson(_) => schema::hooks_json(content, host_root, &mut report),
+        };
+        HookFile {
+            content: if report.has_errors() {
+                Content::Bad
+            } else {
+                Content::Good(definitions.into())
+            },
+            problems: report.into_problems(&path),
+            ..HookFile::disabled(path, source)
+        }
+    }
+
+    pub(crate) fn disabled(path: PathBuf, source: Source) -> HookFile {
+        HookFile {
+            path,
+            source,
+            on_error: OnError::default(),
+            overrides: Vec::new(),
+            content: Content::Disabled,
+            problems: Vec::new(),
+            emptied: None,
+            gone: false,
+        }
+    }
+
     /// Its path: the directory as it was configured, and the name.
     pub fn path(&self) -> &Path {
         &self.path

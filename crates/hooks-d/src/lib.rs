@@ -12,7 +12,6 @@ mod directory;
 mod explain;
 mod files;
 mod hook;
-mod literal;
 mod live;
 mod load;
 mod members;

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::definition::Definition;
 use crate::directory::{Directory, order};
 use crate::files::{Content, HookFile, HookFiles, Other};
 use crate::opened::{self, Opened};
 use crate::problem::{Place, Report};
-use crate::schema;
 use crate::source::{OnError, Source, Sources};
 
 /// Reads all sources. It never fails: what is wrong is in the result.
@@ -22,8 +20,6 @@ pub fn load(sources: &Sources) -> HookFiles {
     loader.hooks_json();
     loader.result
 }
-
-type Parse = fn(&[u8], Option<&Path>, &mut Report) -> Vec<Definition>;
 
 struct Loader<'a> {
     sources: &'a Sources,
@@ -97,13 +93,7 @@ impl<'a> Loader<'a> {
                 .filter(|earlier| *earlier != path)
                 .collect();
             overrides.dedup();
-            let file = self.file(
-                path,
-                holder.source,
-                holder.on_error,
-                opened,
-                schema::hooks_d,
-            );
+            let file = self.file(path, holder.source, holder.on_error, opened);
             self.result.files.push(HookFile { overrides, ..file });
             return;
         }
@@ -121,7 +111,7 @@ impl<'a> Loader<'a> {
                 Ok(Opened::Dangling) => Err("is a symlink to nothing".to_owned()),
                 opened => opened,
             };
-            let file = self.file(path.clone(), source, *on_error, opened, schema::hooks_json);
+            let file = self.file(path.clone(), source, *on_error, opened);
             self.result.files.push(HookFile { gone, ..file });
         }
     }
@@ -146,38 +136,28 @@ impl<'a> Loader<'a> {
         source: &Source,
         on_error: OnError,
         opened: Result<Opened, String>,
-        parse: Parse,
     ) -> HookFile {
-        let mut report = Report::default();
-        let emptied = match &opened {
-            Ok(Opened::Empty(version)) => Some(*version),
-            _ => None,
-        };
-        let content = match opened {
-            Ok(Opened::Content(text)) => {
-                let definitions = parse(&text, self.sources.host_root.as_deref(), &mut report);
-                if report.has_errors() {
-                    Content::Bad
-                } else {
-                    Content::Good(definitions.into())
+        let host_root = self.sources.host_root.as_deref();
+        let file = match opened {
+            Ok(Opened::Content(text)) => HookFile::parse(path, source.clone(), &text, host_root),
+            Ok(Opened::Empty(version)) => HookFile {
+                emptied: Some(version),
+                ..HookFile::disabled(path, source.clone())
+            },
+            Ok(Opened::Null | Opened::Dangling | Opened::Gone) => {
+                HookFile::disabled(path, source.clone())
+            }
+            Err(reason) => {
+                let mut report = Report::default();
+                report.error(Place::File, reason);
+                HookFile {
+                    content: Content::Bad,
+                    problems: report.into_problems(&path),
+                    ..HookFile::disabled(path, source.clone())
                 }
             }
-            Ok(_) => Content::Disabled,
-            Err(reason) => {
-                report.error(Place::File, reason);
-                Content::Bad
-            }
         };
-        HookFile {
-            problems: report.into_problems(&path),
-            path,
-            source: source.clone(),
-            on_error,
-            overrides: Vec::new(),
-            content,
-            emptied,
-            gone: false,
-        }
+        HookFile { on_error, ..file }
     }
 
     /// A problem of a name that makes no file.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use crate::source::Access;
 use crate::text::{failed, failed_io};
 
 /// The largest file that is read, in bytes; a real one has some hundred.
-pub const SIZE_LIMIT: u64 = 1 << 20;
+const SIZE_LIMIT: usize = 1 << 20;
 
 /// How often a file that changes while it is read is read again.
 const ATTEMPTS: u32 = 5;
@@ -66,7 +66,7 @@ fn read_once(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Option
         _ => return Err("is not a regular file".to_owned()),
     }
     check_access(&before, access)?;
-    let content = content(&file)?;
+    let content = content(&file, before.st_size)?;
     let after = stat(&file)?;
     let version = Version::of(&before);
     if version != Version::of(&after) {
@@ -86,15 +86,19 @@ fn missing(dir: BorrowedFd<'_>, name: &OsStr) -> Opened {
     }
 }
 
-fn content(file: &File) -> Result<Vec<u8>, String> {
-    let mut content = Vec::with_capacity(4096);
-    file.take(SIZE_LIMIT + 1)
-        .read_to_end(&mut content)
-        .map_err(|e| failed_io("read", &e))?;
-    if content.len() as u64 > SIZE_LIMIT {
+/// All of a file of this size. That there is no more is known from its size afterwards, which saves a read.
+fn content(mut file: &File, size: i64) -> Result<Vec<u8>, String> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size > SIZE_LIMIT {
         return Err(format!("is larger than {SIZE_LIMIT} bytes"));
     }
-    Ok(content)
+    let mut content = vec![0; size];
+    match file.read_exact(&mut content) {
+        // It has become shorter, which its version tells.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(content),
+        Err(e) => Err(failed_io("read", &e)),
+        Ok(()) => Ok(content),
+    }
 }
 
 fn stat(file: impl AsFd) -> Result<FileStat, String> {

@@ -4,8 +4,7 @@ use regex_automata::meta::{self, Regex};
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::syntax;
 
-use crate::literal::Literal;
-use crate::re2;
+use crate::re2::{self, Plain, Translated};
 
 /// A regular expression of Go's dialect that may match anywhere in a text.
 #[derive(Clone, Debug)]
@@ -16,30 +15,27 @@ pub struct Pattern {
 
 #[derive(Clone, Debug)]
 enum Matcher {
-    Literal(Literal),
+    Plain(Plain),
     Regex(Regex),
 }
 
 impl Pattern {
     /// Translates and compiles a pattern. The error says on one line why it is refused.
     pub fn new(text: &str) -> Result<Pattern, String> {
-        let matcher = match Literal::of(text) {
-            Some(literal) => Matcher::Literal(literal),
-            None => {
-                let translated = re2::translate(text).map_err(|refused| refused.to_string())?;
-                Matcher::Regex(compile(&translated)?)
-            }
-        };
+        let translated = re2::translate(text).map_err(|refused| refused.to_string())?;
         Ok(Pattern {
             text: text.to_owned(),
-            matcher,
+            matcher: match translated {
+                Translated::Plain(plain) => Matcher::Plain(plain),
+                Translated::Regex(regex) => Matcher::Regex(compile(&regex)?),
+            },
         })
     }
 
     /// Whether the pattern matches somewhere in `text`. It takes time in proportion to the text, whatever the pattern.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.matcher {
-            Matcher::Literal(literal) => literal.is_match(text),
+            Matcher::Plain(plain) => plain.is_match(text),
             Matcher::Regex(regex) => regex.is_match(text),
         }
     }
@@ -73,27 +69,4 @@ fn compile(translated: &str) -> Result<Regex, String> {
             Some(limit) => format!("needs more than {} MiB of memory", limit >> 20),
             None => format!("is translated to {translated:?}, which cannot be compiled: {e}"),
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_literal_matches_what_its_regular_expression_does(
-            pattern in r"\^?([ab-]|\\[.$^\\-])?[ab]{0,2}(\\\$)?\$?(\.\*)?",
-            text in r"[ab.$^\\\n-]{0,4}",
-        ) {
-            let literal = Literal::of(&pattern);
-            let translated = re2::translate(&pattern);
-            if let (Some(literal), Ok(translated)) = (&literal, translated) {
-                let regex = compile(&translated).expect("a translated pattern");
-                prop_assert_eq!(literal.is_match(&text), regex.is_match(&text));
-            } else {
-                prop_assert!(literal.is_none(), "refused as a regular expression");
-            }
-        }
-    }
 }

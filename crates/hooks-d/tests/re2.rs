@@ -280,6 +280,21 @@ fn what_is_too_large_is_refused() {
     );
 }
 
+#[test]
+fn a_pattern_that_is_a_text_matches_as_any_other() {
+    check("a.*", &["xa", "a\n"], &["b"]);
+    check("^a.*$", &["ab"], &["a\n", "xa"]);
+    check(".*a", &["\na"], &["b"]);
+    check("^.*a", &["xa"], &["x\na"]);
+    check("x?$", &["", "y"], &[]);
+    check("$", &["", "y"], &[]);
+    check("^", &["", "y"], &[]);
+    check("^$", &[""], &["y"]);
+    check("$^", &[""], &["y"]);
+    check("b?a+", &["a"], &["b"]);
+    check("a|", &["", "b"], &[]);
+}
+
 /// Pieces from which most patterns of some meaning can be made.
 fn patterns() -> impl Strategy<Value = String> {
     let piece = prop_oneof![

@@ -12,6 +12,12 @@ const MREMAP_MAYMOVE: usize = 1;
 /// buffers for every hook, and is the smaller for it. Without memory the launcher ends.
 pub struct Buf(*mut Header);
 
+impl Default for Buf {
+    fn default() -> Buf {
+        Buf::new()
+    }
+}
+
 /// What a mapping begins with; the bytes follow.
 struct Header {
     len: usize,
@@ -20,6 +26,8 @@ struct Header {
 
 const HEADER: usize = size_of::<Header>();
 const PAGE: usize = 4096;
+/// How much is read at once where much may come: the capacity of a pipe.
+pub const READ_SIZE: usize = 64 << 10;
 
 impl Buf {
     /// An empty buffer; takes no memory.
@@ -37,22 +45,22 @@ impl Buf {
         unsafe { core::slice::from_raw_parts(self.0.add(1).cast(), (*self.0).len) }
     }
 
-    /// The string up to the first NUL, or all of the bytes.
+    /// The string from this byte on, up to the first NUL or the end; empty behind that.
     #[inline(never)]
-    pub fn text(&mut self) -> Str<'_> {
-        let end = self.room(1);
-        // SAFETY: there is room for the NUL, and the borrow keeps the bytes as they are.
-        unsafe {
-            end.write(0);
-            Str::from_raw(self.0.add(1).cast()).unwrap_or(text!(""))
+    pub fn text_from(&mut self, start: usize) -> Str<'_> {
+        // SAFETY: there is room for the NUL.
+        unsafe { self.room(1).write(0) };
+        let from = self.from(start);
+        if from.is_empty() {
+            return text!("");
         }
+        // SAFETY: NUL follows, and the borrow keeps the bytes as they are.
+        unsafe { Str::from_raw(from.as_ptr()).unwrap_or(text!("")) }
     }
 
-    /// [`Buf::text`] of a buffer that is no longer needed as such; its memory is never given back.
-    pub fn into_text(mut self) -> Str<'static> {
-        self.text();
-        // SAFETY: as above, and nobody has the buffer any more.
-        unsafe { Str::from_raw(self.0.add(1).cast()).unwrap_or(text!("")) }
+    /// The string up to the first NUL or the end.
+    pub fn text(&mut self) -> Str<'_> {
+        self.text_from(0)
     }
 
     /// Keeps at most so many bytes, from the end.
@@ -68,9 +76,31 @@ impl Buf {
         }
     }
 
-    /// Forgets the bytes and keeps the memory.
-    pub fn clear(&mut self) {
-        self.keep_last(0);
+    /// Keeps at most so many bytes, from the beginning, and the memory.
+    #[inline(never)]
+    pub fn truncate(&mut self, most: usize) {
+        if self.len() > most {
+            // SAFETY: a buffer with bytes has a header.
+            unsafe { (*self.0).len = most };
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// The bytes from this one on.
+    pub fn from(&self, start: usize) -> &[u8] {
+        self.bytes().get(start..).unwrap_or_default()
+    }
+
+    /// The number at this place, of a buffer that holds numbers only; 0 behind its end.
+    pub fn word(&self, index: usize) -> usize {
+        let (words, _) = self.bytes().as_chunks();
+        words
+            .get(index)
+            .map_or(0, |word| usize::from_ne_bytes(*word))
     }
 
     /// Appends bytes.
@@ -80,6 +110,11 @@ impl Buf {
         // SAFETY: the room is at least as long, and a borrowed slice does not overlap memory borrowed exclusively.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
         self.grown(bytes.len());
+    }
+
+    /// What encoders write to it with. One closure for all of them, so that there is one copy of each encoder.
+    pub fn sink(&mut self) -> impl FnMut(&[u8]) {
+        |piece| self.push(piece)
     }
 
     /// Appends a string without its NUL.

@@ -1,9 +1,8 @@
 //! Child processes: made like vfork, waited for by pidfd, killed by process group.
 
-use super::{Fd, Pointers, Ret, Str, call3, call5, exit};
+use super::{Fd, Pointers, Ret, Str, call3, call5, exit, signal};
 use crate::arch::{self, nr};
 use crate::errno::Errno;
-use core::cell::UnsafeCell;
 use core::ffi::c_void;
 
 const CLONE_VM: usize = 0x100;
@@ -15,16 +14,6 @@ const WNOHANG: usize = 1;
 /// Exit status of a child that could not execute; nobody reads it, the error comes through shared memory.
 const NOT_EXECUTED: u8 = 127;
 
-/// The child's stack between `clone` and `execve`. Pages that are never touched cost nothing.
-#[repr(align(16))]
-struct Stack(UnsafeCell<[u8; STACK_SIZE]>);
-const STACK_SIZE: usize = 64 << 10;
-
-// SAFETY: the launcher has one thread, and `CLONE_VFORK` suspends it while the one child uses the stack.
-unsafe impl Sync for Stack {}
-
-static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
-
 /// A child: what it is to execute with what, and then what became of it.
 pub struct Spawn<'a> {
     /// The program.
@@ -34,17 +23,15 @@ pub struct Spawn<'a> {
     /// Its environment.
     pub envp: Pointers<'a>,
     /// Its descriptors 0, 1 and 2. Every other descriptor of the launcher is close-on-exec.
-    pub stdio: [Option<Fd>; 3],
+    pub stdio: [Fd; 3],
     /// Its working directory.
     pub cwd: Fd,
     /// Its process id; 0 before it is made.
     pub pid: u32,
     /// Readable when it has ended.
-    pub pidfd: i32,
-    /// The system call that failed, in the launcher or in the child.
-    pub failed: Option<Str<'static>>,
-    /// Its error.
-    pub errno: Errno,
+    pub pidfd: Fd,
+    /// The system call that failed, in the launcher or in the child, up to its argument, and its error.
+    pub failed: Option<(Str<'static>, Errno)>,
 }
 
 impl Spawn<'_> {
@@ -52,15 +39,13 @@ impl Spawn<'_> {
     #[inline(never)]
     pub fn start(&mut self) {
         let flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-        let top = STACK.0.get().cast::<u8>().wrapping_add(STACK_SIZE);
         let shared = (&raw mut *self).cast::<c_void>();
         let pidfd = &raw mut self.pidfd;
-        // SAFETY: `top` is the aligned end of a stack that only this child uses, and the flags hold what is demanded;
-        // `self` outlives the child's use of it because the call returns after the child has executed or exited.
-        let pid = Ret(unsafe { arch::clone_vfork(flags, top, pidfd, child, shared) });
+        // SAFETY: the flags hold what is demanded; `self` outlives the child's use of it because the call returns after
+        // the child has executed or exited.
+        let pid = Ret(unsafe { arch::clone_vfork(flags, pidfd.cast(), child, shared) });
         if pid.is_err() {
-            self.failed = Some(text!("clone"));
-            self.errno = pid.errno();
+            self.failed = Some((text!("clone("), pid.errno()));
         } else {
             self.pid = pid.number() as u32;
         }
@@ -82,33 +67,34 @@ impl Spawn<'_> {
     }
 }
 
-/// Runs in the child, in the launcher's memory and on [`STACK`].
+/// Runs in the child, in the launcher's memory and on its stack.
 ///
 /// # Safety
 /// `shared` points to a [`Spawn`] that outlives the call.
 unsafe extern "C" fn child(shared: *mut c_void) -> ! {
     // SAFETY: the caller's promise; the launcher does not touch it meanwhile.
     let spawn = unsafe { &mut *shared.cast::<Spawn>() };
-    let mut call = text!("setpgid");
+    let mut call = text!("setpgid(");
+    // A child made by clone has dispositions of its own.
+    signal::restore_sigpipe();
     // SAFETY: takes numbers only.
     let mut result = unsafe { call3(nr::SETPGID, 0, 0, 0) };
     if !result.is_err() {
-        call = text!("fchdir");
+        call = text!("fchdir(");
         result = super::fchdir(spawn.cwd);
     }
     for (number, fd) in spawn.stdio.into_iter().enumerate() {
         // The launcher's own are above 2, so that none is overwritten before its turn.
-        if let (Some(fd), false) = (fd, result.is_err()) {
-            call = text!("dup3");
+        if !result.is_err() {
+            call = text!("dup3(");
             result = super::duplicate_to(fd, number);
         }
     }
     if !result.is_err() {
-        call = text!("execve");
+        call = text!("execve(");
         result = super::exec(spawn.path, spawn.argv, spawn.envp);
     }
-    spawn.failed = Some(call);
-    spawn.errno = result.errno();
+    spawn.failed = Some((call, result.errno()));
     exit(NOT_EXECUTED)
 }
 

@@ -4,24 +4,21 @@
 mod text;
 mod buf;
 mod child;
-mod credentials;
 mod exec;
 mod file;
-mod mount;
+mod list;
 mod signal;
 mod socket;
 mod time;
 
-pub use buf::Buf;
+pub use buf::{Buf, READ_SIZE};
 pub use child::{Spawn, reap_strays};
-pub use credentials::*;
-pub use exec::{Pointers, close_on_exec_from, cwd_is_reachable, exec, exit};
+pub use exec::{Pointers, exec, exit, set_undumpable};
 pub use file::*;
-pub use mount::*;
-pub use signal::exit_on_signals;
-pub use socket::{Received, connect, receive, send, write_line};
+pub use list::List;
+pub use socket::{connect, send, socket, write_line};
 pub use text::Str;
-pub use time::{Clock, Poll, nanoseconds};
+pub use time::{Clock, Poll, Watched, nanoseconds};
 
 use crate::errno::Errno;
 use crate::{arch, fail};
@@ -52,9 +49,9 @@ impl Ret {
         self.0 < 0
     }
 
-    /// The number as a descriptor, if it is no error.
-    pub fn fd(self) -> Option<Fd> {
-        Fd::from_number(self.0 as i32)
+    /// The number as a descriptor.
+    pub fn fd(self) -> Fd {
+        Fd(self.0 as i32)
     }
 }
 
@@ -77,9 +74,10 @@ unsafe fn call5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize)
 }
 
 /// Makes the process independent of what it inherited: descriptors above stdio, signal dispositions and mask.
-pub fn prepare() {
+#[inline(never)]
+pub fn prepare(init: bool) {
     fill_stdio();
     // A kernel without the call is older than anything else here works on.
-    close_from(3).or_die(fail::SYSTEM, text!("close_range"), None);
-    signal::reset();
+    close_from(3).or_die(failure!(fail::SYSTEM, "close_range(3)"));
+    signal::reset(init);
 }

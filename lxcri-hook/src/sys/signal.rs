@@ -29,32 +29,17 @@ fn set_action(signal: usize, handler: usize) {
     };
 }
 
-/// Gives SIGPIPE its default disposition.
+/// Gives SIGPIPE its default disposition, the one that `execve` would not.
 pub(super) fn restore_sigpipe() {
     set_action(SIGPIPE, SIG_DFL);
-}
-
-/// Default dispositions and an empty mask, whatever was inherited.
-///
-/// SIGPIPE is ignored while the launcher itself runs, because its reader may be gone; hooks and the user's program
-/// get the default.
-pub(super) fn reset() {
-    for signal in 1..=LAST_SIGNAL {
-        set_action(signal, SIG_DFL);
-    }
-    set_action(SIGPIPE, SIG_IGN);
-    let empty = 0u64;
-    let mask = &raw const empty as usize;
-    // SAFETY: the set has the size that is passed.
-    let _ = unsafe { call5(nr::RT_SIGPROCMASK, SIG_SETMASK, mask, 0, SET_SIZE, 0) };
 }
 
 extern "C" fn exit_with_signal(signal: i32) {
     exit(128 + signal as u8)
 }
 
-/// Left alone: faults (they end init anyway), SIGPIPE, and signals that are ignored or stop by default.
-const SPARED: u64 = mask(&[4, 5, 7, 8, 11, SIGPIPE, 17, 18, 20, 21, 22, 23, 28]);
+/// Left alone: faults (they end init anyway), and signals that are ignored or stop by default.
+const SPARED: u64 = mask(&[4, 5, 7, 8, 11, 17, 18, 20, 21, 22, 23, 28]);
 
 const fn mask(signals: &[usize]) -> u64 {
     let mut mask = 0;
@@ -66,14 +51,26 @@ const fn mask(signals: &[usize]) -> u64 {
     mask
 }
 
-/// Lets every signal that would end an ordinary process end this one with status 128+n.
+/// Dispositions and mask that depend on nothing that was inherited: the default ones, but for SIGPIPE.
 ///
-/// The first process of a pid namespace is spared by signals whose disposition is the default (pid_namespaces(7)), so
-/// a container that waits for `start` could not be stopped otherwise. `execve` makes the dispositions default again.
-pub fn exit_on_signals() {
-    for signal in 1..=LAST_SIGNAL {
-        if SPARED.checked_shr(signal as u32).unwrap_or(0) & 1 == 0 {
-            set_action(signal, exit_with_signal as *const () as usize);
-        }
+/// In init every signal that would end an ordinary process ends it with status 128+n. The first process of a pid
+/// namespace is spared by signals whose disposition is the default (pid_namespaces(7)), so a container that waits for
+/// `start` could not be stopped otherwise.
+///
+/// SIGPIPE is ignored while the launcher itself runs, because its reader may be gone; hooks and the user's program
+/// get the default.
+pub(super) fn reset(init: bool) {
+    for signal in 1..LAST_SIGNAL + 1 {
+        let spared = SPARED.checked_shr(signal as u32).unwrap_or(0) & 1 != 0;
+        let handler = match signal {
+            SIGPIPE => SIG_IGN,
+            _ if init && !spared => exit_with_signal as *const () as usize,
+            _ => SIG_DFL,
+        };
+        set_action(signal, handler);
     }
+    let empty = 0u64;
+    let mask = &raw const empty as usize;
+    // SAFETY: the set has the size that is passed.
+    let _ = unsafe { call5(nr::RT_SIGPROCMASK, SIG_SETMASK, mask, 0, SET_SIZE, 0) };
 }

@@ -56,7 +56,13 @@ impl<'a> Str<'a> {
 
     /// Whether it is this text.
     #[inline(never)]
-    pub fn is(self, other: Str) -> bool {
-        self.bytes() == other.bytes()
+    pub fn is(self, other: &[u8]) -> bool {
+        self.bytes() == other
+    }
+
+    /// The first byte and the rest. Not for an empty string.
+    pub fn split_first(self) -> (u8, Str<'a>) {
+        // SAFETY: what follows the first byte, which is not the NUL, is a string, too.
+        unsafe { (self.0.read(), Str(self.0.add(1), PhantomData)) }
     }
 }

@@ -1,6 +1,6 @@
 //! Clocks and waiting.
 
-use super::{Fd, Ret, call3, call5};
+use super::{Fd, Ret, call3, call5, pipe};
 use crate::arch::nr;
 
 /// A clock of the kernel.
@@ -15,6 +15,7 @@ pub enum Clock {
 const SECOND: u64 = 1_000_000_000;
 
 /// The time in nanoseconds; 0 when the kernel has no such clock.
+#[inline(never)]
 pub fn nanoseconds(clock: Clock) -> u64 {
     let mut time = [0u64; 2];
     // SAFETY: `struct timespec` is two 64-bit numbers.
@@ -31,29 +32,77 @@ pub fn nanoseconds(clock: Clock) -> u64 {
 
 /// A descriptor to wait for: `struct pollfd`. A negative number is left out.
 #[repr(C)]
-#[derive(Clone, Copy)]
-struct Entry {
-    fd: i32,
+pub struct Watched {
+    fd: Fd,
     events: i16,
     returned: i16,
 }
 
-/// A set of descriptors to wait for.
-pub struct Poll([Entry; 4]);
-
-impl Poll {
+impl Watched {
     const IN: i16 = 1;
     const HANGUP: i16 = 0x2000;
 
-    /// Waits for three descriptors to be readable or at their end, and for the other side of a fourth to go away.
-    pub fn new(readable: [Option<Fd>; 3], gone: Option<Fd>) -> Poll {
-        let entry = |fd: Option<Fd>, events| Entry {
-            fd: fd.map_or(-1, Fd::number),
+    const fn new(fd: Fd, events: i16) -> Watched {
+        Watched {
+            fd,
             events,
             returned: 0,
-        };
-        let [a, b, c] = readable.map(|fd| entry(fd, Self::IN));
-        Poll([a, b, c, entry(gone, Self::HANGUP)])
+        }
+    }
+
+    /// Takes this descriptor.
+    pub fn watch(&mut self, fd: Fd) {
+        self.fd = fd;
+    }
+
+    /// Makes a pipe, takes its read end and returns its write end.
+    #[inline(never)]
+    pub fn pipe(&mut self) -> Fd {
+        let [read, write] = pipe();
+        self.fd = read;
+        write
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> Fd {
+        self.fd
+    }
+
+    /// Whether it has ended the wait.
+    pub fn is_ready(&self) -> bool {
+        self.returned != 0
+    }
+
+    /// Closes the descriptor and waits for it no more.
+    #[inline(never)]
+    pub fn close(&mut self) {
+        self.fd.close();
+        self.fd = Fd::NONE;
+    }
+}
+
+/// What is waited for while a hook runs.
+#[repr(C)]
+pub struct Poll {
+    /// The hook's end.
+    pub process: Watched,
+    /// Its output, or the end of that.
+    pub stdout: Watched,
+    /// The same.
+    pub stderr: Watched,
+    /// The other side of this one goes away.
+    pub lifeline: Watched,
+}
+
+impl Poll {
+    /// Nothing but the lifeline.
+    pub fn new(lifeline: Fd) -> Poll {
+        Poll {
+            process: Watched::new(Fd::NONE, Watched::IN),
+            stdout: Watched::new(Fd::NONE, Watched::IN),
+            stderr: Watched::new(Fd::NONE, Watched::IN),
+            lifeline: Watched::new(lifeline, Watched::HANGUP),
+        }
     }
 
     /// Waits until a descriptor is ready or so many nanoseconds have passed; without end for `u64::MAX`.
@@ -64,14 +113,9 @@ impl Poll {
         } else {
             time.as_ptr() as usize
         };
-        let set = self.0.as_mut_ptr() as usize;
-        // SAFETY: pointer and length belong to one array of `struct pollfd`; the time is null or a `struct timespec`;
-        // without a signal mask its size is not looked at.
-        unsafe { call5(nr::PPOLL, set, self.0.len(), time, 0, 8) }
-    }
-
-    /// Whether this descriptor has ended the wait.
-    pub fn is_ready(&self, index: usize) -> bool {
-        self.0.get(index).is_some_and(|entry| entry.returned != 0)
+        let set = (&raw mut *self).addr();
+        // SAFETY: the four parts are one array of `struct pollfd`; the time is null or a `struct timespec`; without a
+        // signal mask its size is not looked at.
+        unsafe { call5(nr::PPOLL, set, 4, time, 0, 8) }
     }
 }

@@ -65,8 +65,14 @@ fn limit(fd: &OwnedFd) {
 impl Connection {
     /// Sends a packet.
     pub fn send(&self, kind: char, payload: &[u8], fds: &[RawFd]) {
-        let kind = [kind as u8];
-        let parts = [IoSlice::new(&kind), IoSlice::new(payload)];
+        let mut packet = vec![kind as u8];
+        packet.extend(payload);
+        self.send_packet(&packet, fds);
+    }
+
+    /// Sends a packet that begins with its kind.
+    pub fn send_packet(&self, packet: &[u8], fds: &[RawFd]) {
+        let parts = [IoSlice::new(packet)];
         let rights = [ControlMessage::ScmRights(fds)];
         let control = if fds.is_empty() { &[][..] } else { &rights[..] };
         sendmsg::<()>(
@@ -77,6 +83,14 @@ impl Connection {
             None,
         )
         .expect("sendmsg");
+    }
+
+    /// Lets init wait for its start, with these descriptors and one that holds its mount point.
+    pub fn release(&self, fds: &[RawFd]) {
+        let holder = std::fs::File::open("/dev/null").expect("/dev/null");
+        let mut fds = fds.to_vec();
+        fds.push(holder.as_raw_fd());
+        self.send('G', b"", &fds);
     }
 
     /// Waits for a packet; `None` when the launcher is gone.
@@ -114,24 +128,5 @@ impl Connection {
             .unwrap_or_else(|| panic!("the launcher is gone, awaited {kind:?}"));
         assert_eq!(packet.kind, kind, "{:?}", packet.text());
         packet
-    }
-
-    /// Collects records until the phase is over; returns the records and the last packet.
-    pub fn rest_of_phase(&self) -> (Vec<serde_json::Value>, Packet) {
-        let mut lines = Vec::new();
-        loop {
-            let packet = self.receive().expect("the launcher is there");
-            if packet.kind != 'R' {
-                let text = String::from_utf8(lines).expect("UTF-8");
-                assert!(text.is_empty() || text.ends_with('\n'));
-                let records = text
-                    .lines()
-                    .map(|line| serde_json::from_str(line).expect("JSON"))
-                    .collect();
-                return (records, packet);
-            }
-            assert!(packet.payload.len() <= 4096);
-            lines.extend(packet.payload);
-        }
     }
 }

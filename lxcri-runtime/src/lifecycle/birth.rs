@@ -1,7 +1,7 @@
 //! The time between `lxc-start` and a container that waits for its start: who reports when, and what is done then.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use hook_model::Phase;
 use hook_tree::sync as kind;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::ahead;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::lxc::tools::{self, Lxc, Monitor};
@@ -40,14 +41,16 @@ pub struct Birth<'a> {
 }
 
 impl<'a> Birth<'a> {
-    /// Starts LXC in the container's cgroup.
+    /// Starts LXC in the container's cgroup and in `namespaces`, which are those that were made ahead.
     pub fn begin(
         runtime: &Runtime,
         container: &'a Container,
         prepared: &Prepared,
         cgroup: &Cgroup,
         listener: Listener,
+        mut namespaces: ahead::Open,
     ) -> Result<Self> {
+        namespaces.extend(tools::open_namespaces(&prepared.namespaces)?);
         let locks = match prepared.joined_root() {
             Some(root) => Some(tools::let_in(container, root)?),
             None => None,
@@ -55,7 +58,7 @@ impl<'a> Birth<'a> {
         let birth = tools::Birth {
             cgroup: cgroup.dir_fd().context("enter cgroup")?,
             tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
-            namespaces: tools::open_namespaces(&prepared.namespaces)?,
+            namespaces,
             // In a user namespace the cover could not be taken away again.
             as_shell: (prepared.namespaces.user == Namespace::Inherited)
                 .then(|| prepared.launcher.clone()),
@@ -152,41 +155,41 @@ impl<'a> Birth<'a> {
     }
 
     /// Lets the launcher run the createContainer hooks and go away.
-    pub fn create_container_hooks(&mut self, rootfs: &Path, records: &Records) -> Result<()> {
-        use std::os::unix::ffi::OsStrExt;
+    pub fn create_container_hooks(&mut self, records: &Records) -> Result<()> {
         let peer = self
             .mount_hook
             .take()
             .context("no launcher in the mount hook")?;
-        peer.send(kind::RUN_PHASE, rootfs.as_os_str().as_bytes(), &[])?;
-        loop {
-            // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
-            match peer.receive(None)? {
-                Some(packet) if packet.kind == kind::RECORD_PIECE => {
-                    records.add_piece(&packet.payload)
-                }
-                Some(packet) if packet.kind == kind::PHASE_DONE => return Ok(()),
-                Some(packet) if packet.kind == kind::PHASE_FAILED => {
-                    bail!("{}", String::from_utf8_lossy(&packet.payload).trim_end())
-                }
-                Some(packet) => bail!(
-                    "the launcher sent {:?} instead of a record",
-                    packet.kind as char
-                ),
-                None => bail!("the launcher ended while it ran the createContainer hooks"),
+        // Through a descriptor, because the container's root may not be able to reach the file.
+        let log = records.file();
+        let fds: Vec<RawFd> = log.iter().map(AsRawFd::as_raw_fd).collect();
+        peer.send(kind::RUN_PHASE, &[], &fds)?;
+        // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
+        let answer = records.added_by_others(|| peer.receive(None))?;
+        match answer {
+            Some(packet) if packet.kind == kind::PHASE_DONE => Ok(()),
+            Some(packet) if packet.kind == kind::PHASE_FAILED => {
+                bail!("{}", String::from_utf8_lossy(&packet.payload).trim_end())
             }
+            Some(packet) => bail!(
+                "the launcher sent {:?} in the place of an outcome",
+                packet.kind as char
+            ),
+            None => bail!("the launcher ended while it ran the createContainer hooks"),
         }
     }
 
     /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
     pub fn init_reported(&mut self, init: Process) -> Result<()> {
-        let peer = self.accept(|pid| pid == init.pid)?;
-        peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
-        self.init = Some(peer);
-        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
-        // mounts are finished.
-        self.lxc.kill()?;
-        self.engine.take().context("no mounts")?.finish()?;
+        let mut engine = self.engine.take().context("no mounts")?;
+        engine.finish(|| {
+            let peer = self.accept(|pid| pid == init.pid)?;
+            peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
+            self.init = Some(peer);
+            // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while
+            // the mounts are finished.
+            self.lxc.kill()
+        })?;
         self.lxc.wait()
     }
 
@@ -199,14 +202,13 @@ impl<'a> Birth<'a> {
     ) -> Result<()> {
         let peer = self.init.as_ref().context("init has not reported")?;
         // Not inherited through LXC, which writes messages of its own to stderr.
-        let (stdio, mut fds) = match &terminal {
-            Some(terminal) => (kind::STDIO_CONSOLE, vec![terminal.slave.as_raw_fd()]),
-            None => (kind::STDIO_THREE, vec![0, 1, 2]),
-        };
-        fds.extend(preserved.iter().map(|fd| fd.as_raw_fd()));
+        let mut fds: Vec<RawFd> = preserved.iter().map(AsRawFd::as_raw_fd).collect();
+        match &terminal {
+            Some(terminal) => fds.push(terminal.slave.as_raw_fd()),
+            None => fds.extend([0, 1, 2]),
+        }
         fds.push(mountpoint.lock.as_raw_fd());
-        let payload = [stdio, u8::try_from(preserved.len()).unwrap_or(u8::MAX)];
-        peer.send(kind::INIT_GO, &payload, &fds)
+        peer.send(kind::INIT_GO, &[], &fds)
     }
 
     /// Accepts a launcher, as long as LXC makes progress.

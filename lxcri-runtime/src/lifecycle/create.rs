@@ -14,10 +14,12 @@ use hook_tree::names;
 
 use super::birth::{self, Birth};
 use super::{destroy, hooks};
+use crate::ahead::{self, Ahead};
 use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
 use crate::mountpoint;
+use crate::mounts;
 use crate::prepare::{self, Prepared};
 use crate::process::Process;
 use crate::record::Record;
@@ -50,6 +52,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
     };
     let prepared = prepare::prepare(runtime, &request)?;
     let preserved = startup::claim(request.preserve_fds)?;
+    let ahead = ahead::begin(&prepared.namespaces);
     let lock = container.make(&runtime.root, prepared.access)?;
     let mut attempt = Attempt {
         runtime,
@@ -59,11 +62,16 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         record: None,
         pid_written: false,
     };
-    match attempt.carry_out(preserved) {
+    match attempt.carry_out(preserved, ahead) {
         Ok(created) => Ok(created),
         Err(error) => {
             attempt.take_back(lock);
-            Err(error)
+            Err(match mounts::is_chrooted() {
+                true => error.context(
+                    "cannot make containers in a chroot, only in the root of the mount namespace",
+                ),
+                false => error,
+            })
         }
     }
 }
@@ -79,7 +87,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn carry_out(&mut self, preserved: Vec<OwnedFd>) -> Result<Created> {
+    fn carry_out(&mut self, preserved: Vec<OwnedFd>, ahead: Ahead) -> Result<Created> {
         let mut state = self.state();
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
@@ -103,6 +111,7 @@ impl Attempt<'_> {
             &self.prepared,
             &cgroup,
             listener,
+            ahead.finish().context("/linux/namespaces")?,
         )?;
         cgroup.settle();
         // While LXC starts.
@@ -113,7 +122,7 @@ impl Attempt<'_> {
         let terminal = self.meet(&mut birth, init, &state)?;
         hooks::run(&self.prepared.hooks, Phase::Prestart, &state, &records)?;
         hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
-        birth.create_container_hooks(&self.prepared.rootfs, &records)?;
+        birth.create_container_hooks(&records)?;
         state.status = Status::Created;
         guest::write_state(
             self.container,
@@ -238,7 +247,10 @@ impl Attempt<'_> {
     }
 
     fn write_hooks(&self, phases: &[Phase], state: &State) -> Result<()> {
-        let cwd = [(Phase::Poststop, state.bundle.as_path())];
+        let cwd = [
+            (Phase::CreateContainer, self.prepared.rootfs.as_path()),
+            (Phase::Poststop, state.bundle.as_path()),
+        ];
         let options = tree::Options {
             cwd: &cwd,
             ..Default::default()

@@ -193,31 +193,13 @@ unsafe fn cover(shell: &Shell) {
     let null = std::ptr::null::<c_char>();
     // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
     unsafe {
-        if mount_id(&shell.path).is_some_and(|id| mount_id(&shell.mount_point) == Some(id))
+        if crate::sys::mount_id(&shell.path)
+            .is_some_and(|id| crate::sys::mount_id(&shell.mount_point) == Some(id))
             && libc::mount(null, mount_point, null, libc::MS_SLAVE, null.cast()) == 0
         {
             libc::mount(shell.cover.as_ptr(), path, null, libc::MS_BIND, null.cast());
         }
     }
-}
-
-/// The number of the mount in which a file lies, statx(2). Async-signal-safe.
-pub fn mount_id(path: &CStr) -> Option<u64> {
-    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: the string is NUL-ended, and the kernel writes a structure of this type; all zeros are one as well.
-    let (result, stat) = unsafe {
-        let flags = libc::AT_SYMLINK_NOFOLLOW;
-        let mask = libc::STATX_MNT_ID;
-        let result = libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            flags,
-            mask,
-            stat.as_mut_ptr(),
-        );
-        (result, stat.assume_init())
-    };
-    (result == 0 && stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
 }
 
 /// clone3(2), and [`run`] in the child. Returns the child's pid or a negated errno.

@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 use super::sys;
 
 use crate::access::Access;
+use crate::ahead;
 use crate::process;
 use crate::spec::{Namespace, Namespaces};
 use crate::store::Container;
@@ -57,8 +58,8 @@ pub struct Birth {
     pub cgroup: Option<OwnedFd>,
     /// Files of the v1 cgroups to enter.
     pub tasks: Vec<OwnedFd>,
-    /// Namespaces to join, CLONE_NEW* with each; a user namespace last.
-    pub namespaces: Vec<(OwnedFd, CloneFlags)>,
+    /// Namespaces to join; a user namespace last.
+    pub namespaces: ahead::Open,
     /// The launcher, if it may take the place of the shell that LXC starts for a hook.
     pub as_shell: Option<PathBuf>,
     /// A directory in which LXC may make its locks, where it may not do so in its own.
@@ -283,7 +284,7 @@ fn cover(container: &Container) -> Result<CString> {
 fn shell(launcher: &Path) -> Option<sys::Shell> {
     let string = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
     let path = fs::canonicalize(SHELL).ok()?;
-    let id = |path: &Path| sys::mount_id(&string(path)?);
+    let id = |path: &Path| crate::sys::mount_id(&string(path)?);
     let mount = id(&path)?;
     let mount_point = path
         .ancestors()
@@ -308,7 +309,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Opens the namespaces that lxc-start must be in before it is executed (see [`config`](super::config)).
-pub fn open_namespaces(namespaces: &Namespaces) -> Result<Vec<(OwnedFd, CloneFlags)>> {
+pub fn open_namespaces(namespaces: &Namespaces) -> Result<ahead::Open> {
     let mut kinds = vec![(&namespaces.cgroup, CloneFlags::CLONE_NEWCGROUP)];
     if matches!(namespaces.user, Namespace::Path(_)) {
         kinds.extend([

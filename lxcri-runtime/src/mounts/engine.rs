@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -127,15 +128,32 @@ impl Engine {
     /// After the pivot, when init has reported and before it may go on: undoes LXC's `MS_REC|MS_SHARED`, makes the working
     /// directory, and then what is to be read-only or masked.
     ///
+    /// `ready` waits for that moment, while the thread already joins the namespace; if it fails, nothing is done.
+    ///
     /// # Errors
     /// The first thing that failed.
-    pub fn finish(&mut self) -> Result<(), Error> {
+    pub fn finish<E: From<Error>>(
+        &mut self,
+        ready: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         let work = &mut self.work;
-        in_thread(
+        let (begin, wait) = mpsc::channel();
+        let ((), is_ready) = in_thread_beside(
             &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
             self.identity,
-            || finish::finish(work),
-        )
+            move || match wait.recv() {
+                Ok(()) => finish::finish(work),
+                Err(_) => Ok(()),
+            },
+            move || {
+                let result = ready();
+                // Without a message the thread ends as soon as `begin` is gone.
+                result.is_ok().then(|| begin.send(()));
+                drop(begin);
+                result
+            },
+        )?;
+        is_ready
     }
 }
 

@@ -22,7 +22,6 @@ mod facts;
 mod finish;
 mod guest;
 mod kernel;
-mod mountinfo;
 mod nodes;
 mod options;
 mod plan;
@@ -52,7 +51,7 @@ pub use steps::{
 };
 pub use sys::make_superblock;
 pub(crate) use sys::set_domain_name;
-pub(crate) use thread::{Identity, in_thread};
+pub(crate) use thread::{Identity, in_thread, is_chrooted};
 
 use std::os::fd::OwnedFd;
 

@@ -1,7 +1,7 @@
 //! Runs a piece of work in other namespaces, in a thread of its own that ends with it.
 #![forbid(unsafe_code)]
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use nix::errno::Errno;
@@ -10,6 +10,7 @@ use nix::sys::stat::{Mode, umask};
 
 use super::error::{CallError, Error};
 use super::sys;
+use crate::sys::mount_id;
 
 /// Host ids of a container's root, whom what is made in a container with a user namespace belongs to.
 ///
@@ -68,6 +69,23 @@ pub(crate) fn in_thread_beside<R: Send, B>(
         });
         Ok((result?, other))
     })
+}
+
+/// Whether this process's root directory is another than that of its mount namespace, as after chroot(2). False where that
+/// cannot be found out.
+///
+/// Whoever joins a mount namespace gets its root directory, so in a chroot the paths of the engine's thread are not the
+/// caller's.
+pub(crate) fn is_chrooted() -> bool {
+    let Ok(namespace) = std::fs::File::open("/proc/thread-self/ns/mnt") else {
+        return false;
+    };
+    let outside = in_thread(
+        &[(namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
+        None,
+        || Ok(mount_id(c"/")),
+    );
+    outside.is_ok_and(|outside| outside != mount_id(c"/"))
 }
 
 fn name(flag: CloneFlags) -> String {

@@ -13,10 +13,12 @@ mod cursor;
 mod escape;
 mod flags;
 mod parser;
+mod plain;
 mod repeat;
 mod unicode;
 
-pub use parser::{DEEPEST, translate};
+pub use parser::{DEEPEST, Translated, translate};
+pub use plain::Plain;
 
 /// Why a pattern is refused. One line, lower case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 use super::class::{self, Item};
 use super::cursor::Cursor;
 use super::flags::{self, Flags, Opening};
+use super::plain::{Kind, Plain};
 use super::repeat::Repeat;
 use super::{Refused, escape, unicode};
 
@@ -23,16 +24,19 @@ struct Atom {
     depth: u32,
     /// Whether it ends with a repetition, to which another sign must not be joined.
     repeated: bool,
+    /// What it is.
+    kind: Kind,
 }
 
 impl Atom {
-    fn new(text: impl Into<String>) -> Atom {
+    fn new(text: impl Into<String>, kind: Kind) -> Atom {
         Atom {
             text: text.into(),
             product: 1,
             // A set in a set in a flag's group.
             depth: GROUP + 2,
             repeated: false,
+            kind,
         }
     }
 }
@@ -68,6 +72,7 @@ impl Group {
             product: self.product.max(1),
             depth: self.depth + GROUP,
             repeated: false,
+            kind: Kind::Other,
         }
     }
 }
@@ -79,11 +84,19 @@ struct Parser {
     group: Group,
 }
 
+/// A pattern of Go's regexp in the other dialect.
+pub enum Translated {
+    /// It is a text.
+    Plain(Plain),
+    /// It must be compiled.
+    Regex(String),
+}
+
 /// Translates a pattern of Go's regexp.
 ///
 /// # Errors
 /// When Go refuses it, or when it is nested deeper than [`DEEPEST`].
-pub fn translate(pattern: &str) -> Result<String, Refused> {
+pub fn translate(pattern: &str) -> Result<Translated, Refused> {
     let mut parser = Parser::default();
     let mut cursor = Cursor::new(pattern);
     let mut after_repeat = false;
@@ -108,7 +121,13 @@ pub fn translate(pattern: &str) -> Result<String, Refused> {
     if !parser.outer.is_empty() {
         return Err(Refused::new("a parenthesis \"(\" is not closed"));
     }
-    Ok(parser.group.into_atom().text)
+    let group = parser.group;
+    let kinds = group.atoms.iter().map(|atom| atom.kind);
+    let plain = group.alternatives.is_empty().then(|| Plain::of(kinds));
+    Ok(match plain.flatten() {
+        Some(plain) => Translated::Plain(plain),
+        None => Translated::Regex(group.into_atom().text),
+    })
 }
 
 impl Parser {
@@ -121,15 +140,15 @@ impl Parser {
                 self.group.end_alternative();
                 self.group.alternatives.push('|');
             }
-            '^' if self.flags.multi_line => self.push("(?m:^)"),
-            '^' => self.push("\\A"),
-            '$' if self.flags.multi_line => self.push("(?m:$)"),
-            '$' => self.push("\\z"),
-            '.' if self.flags.dot_newline => self.push("(?s:.)"),
-            '.' => self.push("."),
+            '^' if self.flags.multi_line => self.push("(?m:^)", Kind::Other),
+            '^' => self.push("\\A", Kind::Start),
+            '$' if self.flags.multi_line => self.push("(?m:$)", Kind::Other),
+            '$' => self.push("\\z", Kind::End),
+            '.' if self.flags.dot_newline => self.push("(?s:.)", Kind::Other),
+            '.' => self.push(".", Kind::Other),
             '[' => {
                 let set = class::parse(cursor)?;
-                self.push_folded(set);
+                self.push_set(set);
             }
             '\\' => self.escape(cursor)?,
             c => self.literal(c.into()),
@@ -184,6 +203,10 @@ impl Parser {
             product: repeat.product(atom.product)?,
             depth: atom.depth + levels,
             repeated: true,
+            kind: match repeat {
+                Repeat::Sign('*' | '?') => Kind::Optional,
+                _ => Kind::Other,
+            },
         })
     }
 
@@ -212,20 +235,20 @@ impl Parser {
         let mut ahead = *cursor;
         let letter = ahead.next();
         match letter {
-            Some('A') => self.push("\\A"),
-            Some('z') => self.push("\\z"),
-            Some('b') => self.push("(?-u:\\b)"),
-            Some('B') => self.push("(?-u:\\B)"),
+            Some('A') => self.push("\\A", Kind::Start),
+            Some('z') => self.push("\\z", Kind::End),
+            Some('b') => self.push("(?-u:\\b)", Kind::Other),
+            Some('B') => self.push("(?-u:\\B)", Kind::Other),
             Some('Q') => {
                 let text = ahead.until("\\E").unwrap_or_else(|| ahead.all());
                 text.chars().for_each(|c| self.literal(c.into()));
             }
             Some('p' | 'P') => {
                 let item = unicode::parse(&mut ahead, letter == Some('P'))?;
-                self.push_folded(class::write(&[item], false));
+                self.push_set(class::write(&[item], false));
             }
             _ => match letter.and_then(Item::perl) {
-                Some(item) => self.push_folded(class::write(&[item], false)),
+                Some(item) => self.push_set(class::write(&[item], false)),
                 None => {
                     ahead = *cursor;
                     let c = escape::parse(&mut ahead)?;
@@ -239,25 +262,31 @@ impl Parser {
 
     /// One character as itself.
     fn literal(&mut self, c: u32) {
-        match char::from_u32(c) {
-            Some(c) if c.is_ascii_alphanumeric() || c == '_' || c == '/' => {
-                self.push_folded(c.to_string());
-            }
-            Some(_) => self.push_folded(format!("\\x{{{c:x}}}")),
-            None => self.push(class::write(&[Item::NOTHING], false)),
-        }
-    }
-
-    /// A character or a set.
-    fn push_folded(&mut self, text: String) {
-        if self.flags.fold {
-            self.push(format!("(?i:{text})"));
+        let Some(c) = char::from_u32(c) else {
+            return self.push(class::write(&[Item::NOTHING], false), Kind::Other);
+        };
+        let text = if c.is_ascii_alphanumeric() || c == '_' || c == '/' {
+            c.to_string()
         } else {
-            self.push(text);
+            format!("\\x{{{:x}}}", u32::from(c))
+        };
+        if self.flags.fold {
+            self.push_set(text);
+        } else {
+            self.push(text, Kind::Char(c));
         }
     }
 
-    fn push(&mut self, text: impl Into<String>) {
-        self.group.atoms.push(Atom::new(text));
+    /// A set, or a character in any case.
+    fn push_set(&mut self, text: String) {
+        if self.flags.fold {
+            self.push(format!("(?i:{text})"), Kind::Other);
+        } else {
+            self.push(text, Kind::Other);
+        }
+    }
+
+    fn push(&mut self, text: impl Into<String>, kind: Kind) {
+        self.group.atoms.push(Atom::new(text, kind));
     }
 }
