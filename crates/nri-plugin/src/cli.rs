@@ -52,6 +52,16 @@ pub struct External {
     pub socket: PathBuf,
 }
 
+impl External {
+    /// How the plugin calls itself.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            name: self.name.clone(),
+            index: self.idx.clone(),
+        }
+    }
+}
+
 /// What an engine tells a pre-installed plugin in its environment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PreInstalled {

@@ -8,7 +8,7 @@ use hooks_d::{Content, FileProblem, HookFiles, Live, Selected, Selection, Severi
 use serde_json::{Value, json};
 
 use crate::adjust;
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::Outcome;
 use crate::options::{OnError, Options};
 use crate::pins;
 use crate::problems::Reporter;
@@ -40,11 +40,6 @@ impl Injector {
             own,
             live,
         })
-    }
-
-    /// The counters.
-    pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.process.metrics
     }
 
     fn apply(&mut self, config: &str) -> Result<()> {

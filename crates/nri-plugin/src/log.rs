@@ -7,13 +7,20 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::RwLock;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Where syslog listens.
 const SYSLOG: &str = "/dev/log";
+/// Lines that may wait to be written.
+const WAITING_MAX: usize = 1000;
+/// How long the end of the program waits for them.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// syslog's facility for daemons, shifted to its place beside the severity.
 const DAEMON: u8 = 3 << 3;
 
@@ -89,31 +96,74 @@ impl Level {
     }
 }
 
+/// A line on its way to the thread that writes.
+enum Order {
+    Write(Target, Level, String),
+    /// Says that everything before is written.
+    Flush(SyncSender<()>),
+}
+
 /// The program's log.
-#[derive(Debug, Default)]
-pub struct Log(RwLock<(Target, Format)>);
+///
+/// A thread of its own writes: the engine must not wait for a terminal that is stopped, a journal that is busy, or a disk. Lines that
+/// come while a thousand others wait are counted instead.
+#[derive(Debug)]
+pub struct Log {
+    settings: RwLock<(Target, Format)>,
+    orders: SyncSender<Order>,
+    lost: AtomicU64,
+}
 
 impl Log {
     /// A log to `target`.
-    pub fn new(target: Target, format: Format) -> Log {
-        Log(RwLock::new((target, format)))
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(target: Target, format: Format) -> io::Result<Log> {
+        let (orders, incoming) = mpsc::sync_channel(WAITING_MAX);
+        let thread = thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || incoming.into_iter().for_each(carry_out))?;
+        Ok(Log {
+            settings: RwLock::new((target, format)),
+            orders,
+            lost: AtomicU64::new(0),
+        })
     }
 
     /// From now on elsewhere, or otherwise.
     pub fn redirect(&self, target: Target, format: Format) {
-        *self.0.write().unwrap_or_else(|e| e.into_inner()) = (target, format);
+        *self.settings.write().unwrap_or_else(|e| e.into_inner()) = (target, format);
     }
 
     /// Writes a line. A log that cannot be written to must not stop the plugin, so failures go unreported.
     pub fn write(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
-        let (target, format) = self.0.read().unwrap_or_else(|e| e.into_inner()).clone();
-        let _ = match target {
-            Target::Stderr => {
-                io::stderr().write_all(line(format, level, message, fields).as_bytes())
-            }
-            Target::File(path) => append(path, &line(format, level, message, fields)),
-            Target::Syslog => to_syslog(level, &line(format, level, message, fields)),
-        };
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 && !self.send(Level::Warning, "log lines lost", &[("count", lost.into())]) {
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+        if !self.send(level, message, fields) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn send(&self, level: Level, message: &str, fields: &[(&str, Value)]) -> bool {
+        let (target, format) = self
+            .settings
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone();
+        let line = line(format, level, message, fields);
+        self.orders
+            .try_send(Order::Write(target, level, line))
+            .is_ok()
+    }
+
+    /// Waits until everything is written, but not long: the program is about to end.
+    pub fn flush(&self) {
+        let (written, answer) = mpsc::sync_channel(1);
+        if self.orders.try_send(Order::Flush(written)).is_ok() {
+            let _ = answer.recv_timeout(FLUSH_PATIENCE);
+        }
     }
 
     /// Writes a line of level info.
@@ -130,6 +180,15 @@ impl Log {
     pub fn error(&self, message: &str, fields: &[(&str, Value)]) {
         self.write(Level::Error, message, fields);
     }
+}
+
+fn carry_out(order: Order) {
+    let _ = match order {
+        Order::Write(Target::Stderr, _, line) => io::stderr().write_all(line.as_bytes()),
+        Order::Write(Target::File(path), _, line) => append(path, &line),
+        Order::Write(Target::Syslog, level, line) => to_syslog(level, &line),
+        Order::Flush(written) => written.send(()).map_err(io::Error::other),
+    };
 }
 
 fn line(format: Format, level: Level, message: &str, fields: &[(&str, Value)]) -> String {
@@ -211,12 +270,44 @@ mod tests {
     fn a_file_may_be_moved_away_between_lines() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
-        let log = Log::new(Target::File(path.clone()), Format::Text);
+        let log = Log::start(Target::File(path.clone()), Format::Text).unwrap();
         log.info("first", &[]);
+        log.flush();
         std::fs::rename(&path, directory.path().join("old")).unwrap();
         log.error("second", &[]);
+        log.flush();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("second") && !text.contains("first"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_nobody_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // Opening it for writing blocks the thread until somebody reads.
+        let log = Log::start(Target::File(fifo.clone()), Format::Text).unwrap();
+        for _ in 0..WAITING_MAX + 100 {
+            log.info("m", &[]);
+        }
+        let lost = log.lost.load(Ordering::Relaxed);
+        assert!((98..=100).contains(&lost), "{lost}");
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            while !text.contains("last") {
+                text.push_str(&std::fs::read_to_string(&fifo).unwrap());
+            }
+            text
+        });
+        while !log.send(Level::Info, "not yet last", &[]) {
+            thread::yield_now();
+        }
+        log.info("last", &[]);
+        let text = reader.join().unwrap();
+        assert!(
+            text.contains(&format!("msg=\"log lines lost\" count={lost}")),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,14 +1,11 @@
-//! The program `lxcri-nri`: parses, chooses the form of the plugin, exits.
+//! The program `lxcri-nri`: parses, runs, exits.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 use nri_plugin::cli::{Cli, Command};
-use nri_plugin::log::Log;
 use nri_plugin::start;
-use serde_json::json;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -21,12 +18,5 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    let log = Arc::new(Log::default());
-    match start::run(cli, &log) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            log.error("cannot go on", &[("reason", json!(format!("{e:#}")))]);
-            ExitCode::FAILURE
-        }
-    }
+    start::run(cli)
 }

@@ -47,7 +47,7 @@ impl Reporter {
         }
         for (_, text) in known.difference(&now) {
             self.log
-                .info("hook file is no longer bad", &[("problem", json!(text))]);
+                .info("hook file problem is gone", &[("problem", json!(text))]);
         }
         self.metrics.files.set(count(files.files().len()));
         self.metrics

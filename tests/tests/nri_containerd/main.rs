@@ -181,7 +181,7 @@ fn hooks_run_through_everything(suite: &str) {
         "createRuntime.json",
         hooks.probe("repaired", "createRuntime", None),
     );
-    hooks.wait_logged("hook file is no longer bad", 1);
+    hooks.wait_logged("hook file problem is gone", 1);
     expected[0] = "host:repaired";
     live(&node, &hooks, &pod, "fourth", &expected);
 
@@ -232,7 +232,7 @@ fn closed_policy_refuses(suite: &str) {
         "{reason}"
     );
     hooks.file("bad.json", hooks.probe("good", "createRuntime", None));
-    hooks.wait_logged("hook file is no longer bad", 1);
+    hooks.wait_logged("hook file problem is gone", 1);
     live(&node, &hooks, &pod, "created", &["host:good"]);
     node.cri.remove_pod(&pod);
     drop(node);

@@ -61,7 +61,7 @@ fn parts_of_synchronize_are_echoed() {
     for more in [true, true, false] {
         assert_eq!(peer.synchronize(more).more, more);
     }
-    assert_eq!(place.logged("msg=\"synchronized\"").len(), 1);
+    place.wait_logged("msg=\"synchronized\"", 1);
     // The bytes too: no updates, and nothing at all but `more`.
     assert_eq!(
         peer.call(SERVICE, "Synchronize", vec![0x18, 1]).unwrap(),
@@ -80,7 +80,7 @@ fn a_plugin_that_is_not_synchronised_works() {
     let (stream, _) = peer.registration();
     peer.accept_registration(stream);
     peer.configure_within("", 0).unwrap();
-    place.wait_logged("msg=\"registered\"");
+    place.wait_logged("msg=\"registered\"", 1);
     assert_eq!(paths(&mut peer), ["/bin/true"]);
 }
 
@@ -150,14 +150,15 @@ fn the_plugin_comes_back_when_the_engine_restarts() {
     let place = Place::new();
     place.hook("a.json", "createRuntime", json!({"path": "/bin/true"}));
     // It may be there before the engine.
-    let _plugin = place.plugin(&[]);
-    place.wait_logged("connect to");
+    let plugin = place.plugin(&[]);
+    place.wait_logged("connect to", 1);
     for _ in 0..3 {
         let engine = Engine::listen(&place.socket());
         assert_eq!(paths(&mut engine.start()), ["/bin/true"]);
         drop(engine);
         std::thread::sleep(Duration::from_millis(300));
     }
+    plugin.stop();
     // At most once for each absence, however many attempts there were.
     assert!(place.logged("No such file").len() <= 4, "{}", place.log());
 }
@@ -166,7 +167,7 @@ fn the_plugin_comes_back_when_the_engine_restarts() {
 fn a_refused_registration_is_reported_and_tried_again() {
     let place = Place::new();
     let engine = Engine::listen(&place.socket());
-    let _plugin = place.plugin(&[]);
+    let plugin = place.plugin(&[]);
     for _ in 0..2 {
         let mut peer = engine.accept();
         let (stream, _) = peer.registration();
@@ -174,8 +175,8 @@ fn a_refused_registration_is_reported_and_tried_again() {
         peer.closed();
     }
     engine.start();
-    let lines = place.logged("engine refuses the plugin: not today");
-    assert_eq!(lines.len(), 1, "{}", place.log());
+    plugin.stop();
+    place.wait_logged("engine refuses the plugin: not today", 1);
 }
 
 #[test]
@@ -187,11 +188,11 @@ fn a_signal_ends_it_cleanly() {
         let mut plugin = place.plugin(&[]);
         let peer = engine.as_ref().map(Engine::start);
         if !listening {
-            place.wait_logged("connect to");
+            place.wait_logged("connect to", 1);
         }
         plugin.terminate();
         assert_eq!(plugin.ended().code(), Some(0), "{}", plugin.stderr());
-        place.wait_logged("msg=\"stopped\"");
+        place.wait_logged("msg=\"stopped\"", 1);
         if let Some(peer) = peer {
             peer.closed();
         }

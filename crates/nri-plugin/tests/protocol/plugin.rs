@@ -22,7 +22,11 @@ pub struct Place(TempDir);
 
 impl Place {
     pub fn new() -> Place {
-        let place = Place(TempDir::with_prefix("lxcri-nri-").unwrap());
+        Place::below(&std::env::temp_dir())
+    }
+
+    pub fn below(parent: &Path) -> Place {
+        let place = Place(TempDir::with_prefix_in("lxcri-nri-", parent).unwrap());
         fs::create_dir(place.join("hooks.d")).unwrap();
         place
     }
@@ -69,11 +73,14 @@ impl Place {
             .collect()
     }
 
-    pub fn wait_logged(&self, text: &str) {
-        wait_until(
-            || !self.logged(text).is_empty(),
-            || format!("no {text:?} in the log:\n{}", self.log()),
-        );
+    /// Waits for lines that contain `text`, and fails when there are more than `count`. Lines are written a moment after what
+    /// they tell of; "no more" is certain only after the plugin has ended.
+    pub fn wait_logged(&self, text: &str, count: usize) -> Vec<String> {
+        let explained = || format!("{text:?} is not {count} times in the log:\n{}", self.log());
+        wait_until(|| self.logged(text).len() >= count, explained);
+        let lines = self.logged(text);
+        assert_eq!(lines.len(), count, "{}", explained());
+        lines
     }
 
     /// Starts an external plugin.
@@ -81,7 +88,9 @@ impl Place {
         let mut command = Command::new(PROGRAM);
         command.arg("--socket").arg(self.socket());
         command.arg("--hooks-dir").arg(self.join("hooks.d"));
-        command.arg("--log").arg(self.join("log"));
+        if !arguments.contains(&"--log") {
+            command.arg("--log").arg(self.join("log"));
+        }
         command.args(arguments).stdin(Stdio::null());
         Plugin::spawn(&mut command, &self.join("stderr"))
     }
@@ -109,6 +118,12 @@ impl Plugin {
 
     pub fn pid(&self) -> i32 {
         self.child.id().cast_signed()
+    }
+
+    /// Ends it, after which its log is complete.
+    pub fn stop(mut self) {
+        self.terminate();
+        assert_eq!(self.ended().code(), Some(0), "{}", self.stderr());
     }
 
     pub fn terminate(&self) {

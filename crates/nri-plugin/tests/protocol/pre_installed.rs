@@ -47,7 +47,7 @@ fn everything_comes_from_environment_and_configure() {
         ("hooks", "42")
     );
     assert_eq!(paths(&mut peer), ["/bin/true"]);
-    assert_eq!(place.logged("hooks injected").len(), 1);
+    place.wait_logged("hooks injected", 1);
     // The engine has gone, and starts another one when it is back.
     drop(peer);
     assert_eq!(plugin.ended().code(), Some(0));
