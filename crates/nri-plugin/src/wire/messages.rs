@@ -192,3 +192,80 @@ pub struct OptionalInt {
     #[prost(int64, tag = "1")]
     pub value: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_an_adjustment() {
+        let hook = Hook {
+            path: "/h".into(),
+            args: vec!["h".into(), "".into()],
+            env: vec!["A=1".into()],
+            timeout: Some(OptionalInt { value: 5 }),
+        };
+        let response = CreateContainerResponse {
+            adjust: Some(ContainerAdjustment {
+                hooks: Some(Hooks {
+                    create_runtime: vec![hook],
+                    poststop: vec![Hook::default()],
+                    ..Hooks::default()
+                }),
+            }),
+        };
+        // adjust 1 { hooks 5 { create_runtime 2 { path 1, args 2 twice, env 3, timeout 4 { value 1 } }, poststop 6 {} } }
+        let hook = b"\x0a\x02/h\x12\x01h\x12\x00\x1a\x03A=1\x22\x02\x08\x05";
+        let hooks = [b"\x12\x12".as_slice(), hook, b"\x32\x00"].concat();
+        assert_eq!(hooks.len(), 22);
+        let expected = [b"\x0a\x18\x2a\x16".as_slice(), &hooks].concat();
+        assert_eq!(response.encode_to_vec(), expected);
+    }
+
+    #[test]
+    fn fields_of_newer_versions_are_skipped() {
+        // Field 99 as number and as text, in the message and in the container (2) with id (1) and a mount (9).
+        let unknown = b"\x98\x06\x01\x9a\x06\x01x";
+        let mount = b"\x4a\x0a\x0a\x02/d\x12\x04bind";
+        let container = [unknown.as_slice(), b"\x0a\x02c1", mount].concat();
+        assert_eq!(container.len(), 23);
+        let request = [unknown.as_slice(), b"\x12\x17", &container].concat();
+        let container = CreateContainerRequest::decode(&*request)
+            .unwrap()
+            .container
+            .unwrap();
+        assert_eq!(container.id, "c1");
+        assert_eq!(
+            (
+                &*container.mounts[0].destination,
+                &*container.mounts[0].kind
+            ),
+            ("/d", "bind")
+        );
+    }
+
+    #[test]
+    fn numbers_of_the_other_messages() {
+        let registration = RegisterPluginRequest {
+            plugin_name: "n".into(),
+            plugin_idx: "05".into(),
+        };
+        assert_eq!(registration.encode_to_vec(), b"\x0a\x01n\x12\x0205");
+        let events = EVENT_CREATE_CONTAINER;
+        assert_eq!(ConfigureResponse { events }.encode_to_vec(), b"\x10\x08");
+        let configure = b"\x0a\x01c\x12\x01r\x1a\x01v\x20\x88\x27\x28\xd0\x0f\x32\x01x";
+        let configure = ConfigureRequest::decode(configure.as_slice()).unwrap();
+        let texts = [
+            &*configure.config,
+            &*configure.runtime_name,
+            &*configure.runtime_version,
+        ];
+        assert_eq!((texts, configure.request_timeout), (["c", "r", "v"], 2000));
+        let pod = b"\x12\x01n\x22\x01s\x32\x06\x0a\x01k\x12\x01v";
+        let pod = PodSandbox::decode(pod.as_slice()).unwrap();
+        assert_eq!(
+            (&*pod.name, &*pod.namespace, &*pod.annotations["k"]),
+            ("n", "s", "v")
+        );
+    }
+}

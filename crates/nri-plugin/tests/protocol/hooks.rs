@@ -296,6 +296,32 @@ fn a_pinned_executable_is_compared_at_each_injection() {
     }
 }
 
+/// The engine goes on without hooks when an answer is late, so a comparison that takes too long is given up.
+#[test]
+fn a_pinned_executable_that_takes_too_long_holds_up_no_answer() {
+    let place = Place::new();
+    let program = place.executable("hook", "");
+    fs::File::options()
+        .write(true)
+        .open(&program)
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    place.hook_file("a.json", pinned(&program, "something else"));
+    place.hook("b.json", "createRuntime", json!({"path": "/bin/true"}));
+    let engine = Engine::listen(&place.socket());
+    let _plugin = place.plugin(&[]);
+    let mut peer = engine.accept();
+    let (stream, _) = peer.registration();
+    peer.accept_registration(stream);
+    peer.configure_within("", 400).unwrap();
+    // The second container comes while the comparison for the first one still runs.
+    for _ in 0..2 {
+        assert_eq!(paths(&mut peer), ["/bin/true"]);
+    }
+    place.wait_logged("its content was not compared in time", 2);
+}
+
 /// Only podman runs precreate hooks. Whoever relies on one hears of it.
 #[test]
 fn a_precreate_hook_is_reported() {
