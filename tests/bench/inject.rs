@@ -34,8 +34,8 @@ pub fn measure(bench: &Bench, program: &Path, rounds: usize, warm_up: usize) -> 
         Ok(Command::with(&argv, &[&settings])?)
     };
     let commands = [
-        command(&tiny, &["state", "c"])?,
-        command(&program, &["state", "c"])?,
+        command(&tiny, &["list"])?,
+        command(&program, &["list"])?,
         command(&program, &create)?,
     ];
     let mut samples: [Sample; 3] = Default::default();

@@ -80,8 +80,8 @@ fn run() -> Result<()> {
     }
     life::measure(&bench, rounds, WARM_UP)?;
     hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
-    launcher::measure(&bench, &launcher)?;
     inject::measure(&bench, &inject, rounds * 4, WARM_UP)?;
+    launcher::measure(&bench, &launcher)?;
     idle::measure(&bench, 3)?;
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())

@@ -6,10 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod capabilities;
+mod descriptors;
+mod label;
 mod list;
 mod process;
 mod program;
 mod superblock;
+mod user;
 
 pub use process::{Capabilities, Process, Rlimit, Stdio};
 pub use superblock::Superblock;

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::program::output;
-use crate::users::processes;
+use crate::users::{is_trusted, processes};
 
 /// Engines with many containers take their time to stop and start.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -96,10 +96,11 @@ pub fn conflicting_options(engine: Engine) -> Vec<String> {
     found
 }
 
-/// The pids of the processes of that name. A child that is about to execute something else still has its parent's name.
+/// The pids of the processes of that name that are root's or ours. A child that is about to execute something else still has its parent's name.
 fn daemons(name: &str) -> Vec<i32> {
     let ours = fs::read_link("/proc/self/ns/pid").ok();
     let found: Vec<(i32, i32)> = processes()
+        .filter(|process| is_trusted(process))
         .filter(|process| fs::read_link(process.join("ns/pid")).ok() == ours)
         .filter_map(|process| {
             let stat = fs::read_to_string(process.join("stat")).ok()?;

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::file;
 
 /// The ids of the containers that live now and were made by the program at `path`, whatever their engine.
 ///
@@ -18,8 +21,8 @@ pub fn containers_of(path: &Path) -> Vec<String> {
         let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
         match name.trim_end() {
             "conmon" => found.extend(of_conmon(&process, path)),
-            // The kernel cuts names at 15 bytes.
-            "containerd-shim" => found.extend(of_shim(&process, path)),
+            // The kernel cuts names at 15 bytes. Whoever calls a process so does not yet say where we look.
+            "containerd-shim" if is_trusted(&process) => found.extend(of_shim(&process, path)),
             _ => {}
         }
     }
@@ -33,6 +36,12 @@ pub(crate) fn processes() -> impl Iterator<Item = PathBuf> {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         name.iter().all(u8::is_ascii_digit)
     })
+}
+
+/// Whether a process is root's or the caller's.
+pub(crate) fn is_trusted(process: &Path) -> bool {
+    let us = nix::unistd::geteuid().as_raw();
+    fs::metadata(process).is_ok_and(|process| process.uid() == 0 || process.uid() == us)
 }
 
 /// conmon's `--runtime` is the program, its `--cid` the container.
@@ -62,8 +71,9 @@ fn of_shim(process: &Path, path: &Path) -> Vec<String> {
     let bundles = fs::read_dir(namespace).into_iter().flatten().flatten();
     bundles
         .filter(|bundle| {
-            let runtime = fs::read_to_string(bundle.path().join("runtime"));
-            runtime.is_ok_and(|runtime| same(Path::new(runtime.trim_end()), path))
+            let runtime = file::read(&bundle.path().join("runtime"));
+            let runtime = runtime.ok().flatten();
+            runtime.is_some_and(|runtime| same(Path::new(runtime.trim_end()), path))
         })
         .map(|bundle| bundle.file_name().to_string_lossy().into_owned())
         .collect()

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use lxcri_tests::command::{Cmd, find_program};
+use lxcri_tests::command::{Cmd, find_program, quiet, wait_until};
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
+use lxcri_tests::wrapper::script;
 use nix::sys::signal::Signal;
 
 use crate::support::Ctl;
@@ -100,4 +101,50 @@ fn a_full_file_system_leaves_the_file_as_it_was() {
         scratch.join("state").display()
     );
     assert_eq!(outcome.stdout, expected);
+}
+
+/// A process with the name of a shim whose working directory is a trap: reading a FIFO would take for ever.
+#[test]
+fn a_stranger_s_process_does_not_hold_up_status() {
+    if !need::privileged() || !need::programs(&["setpriv", "mkfifo"]) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let Some(ctl) = Ctl::new(&scratch, "docker", "daemon.json") else {
+        return;
+    };
+    for bundle in ["ns/mine", "ns/trap"] {
+        scratch.mkdir(bundle);
+    }
+    assert!(quiet(
+        "mkfifo",
+        &[&scratch.join("ns/trap/runtime").to_string_lossy()]
+    ));
+    let text = "#!/bin/sh\necho ready\nsleep 600 &\nwait\n";
+    let shim = script(&scratch, "containerd-shim", text);
+    for user in ["65534", "0"] {
+        let stranger = Cmd::new(find_program("setpriv").expect("it is installed"))
+            .args(["--reuid", user, "--clear-groups"])
+            .arg(&shim)
+            .cwd(scratch.join("ns/mine"))
+            .spawn();
+        let ready = || stranger.stdout_so_far().contains("ready");
+        assert!(
+            wait_until(Duration::from_secs(10), ready),
+            "no process of {user}"
+        );
+        ctl.configure(Path::new("/bin/true"));
+        let command = ctl.command("status").deadline(Duration::from_secs(20));
+        command.run().success();
+    }
+}
+
+#[test]
+fn what_changes_nothing_makes_no_state_either() {
+    let scratch = Scratch::new();
+    let Some(ctl) = Ctl::new(&scratch, "docker", "daemon.json") else {
+        return;
+    };
+    ctl.unconfigure();
+    assert!(!scratch.join("state").exists());
 }

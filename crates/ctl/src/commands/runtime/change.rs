@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use engine_config::{Engine, Lock, Plan, Restart, Runtime, Status, Store, Target, containers_of};
+use engine_config::{Engine, Plan, Restart, Runtime, Status, Store, Target, containers_of};
 
 use super::{conflicts, target};
 use crate::cli::runtime::{self as cli, Change, Configure, Unconfigure};
@@ -23,69 +23,91 @@ pub fn configure(options: &Configure) -> Result<()> {
     executable(&path)?;
     let runtime = Runtime::new(&options.name, &path, options.set_default)?;
     let store = Store::new(&options.files.state);
-    let (lock, target) = begin(&store, &options.files, &options.change)?;
-    let mut plan = Plan::configure(&store, &target, &runtime)?;
-    plan.warnings.extend(conflicts(target.engine));
-    finish(&plan, lock.as_ref(), target.engine, &options.change)
+    let target = begin(&store, &options.files, &options.change)?;
+    carry_out(&store, &target, &options.change, || {
+        let mut plan = Plan::configure(&store, &target, &runtime)?;
+        plan.warnings.extend(conflicts(target.engine));
+        Ok(plan)
+    })
 }
 
 /// Makes an engine forget a runtime.
 pub fn unconfigure(options: &Unconfigure) -> Result<()> {
     engine_config::check_name(&options.name)?;
     let store = Store::new(&options.files.state);
-    let (lock, target) = begin(&store, &options.files, &options.change)?;
-    let plan = Plan::unconfigure(&store, &target, &options.name)?;
-    if restart(&options.change) == Restart::Signal
-        && target.engine == Engine::Docker
-        && plan.drops_default()?
-    {
-        // Tried with dockerd 20.10 and 28.5: at SIGHUP it sets what its file says, and keeps what the file no longer mentions.
-        bail!("dockerd forgets a default runtime only when it starts again: use --restart systemd");
-    }
-    warn_of_users(&store, &target, &options.name);
-    finish(&plan, lock.as_ref(), target.engine, &options.change)
+    let target = begin(&store, &options.files, &options.change)?;
+    let signal = restart(&options.change) == Restart::Signal;
+    carry_out(&store, &target, &options.change, || {
+        let mut plan = Plan::unconfigure(&store, &target, &options.name)?;
+        if signal && target.engine == Engine::Docker && plan.drops_default()? {
+            // Tried with dockerd 20.10 and 28.5: at SIGHUP it sets what its file says, and keeps what the file no longer
+            // mentions.
+            bail!(
+                "dockerd forgets a default runtime only when it starts again: use --restart systemd"
+            );
+        }
+        plan.warnings.extend(users(&store, &target, &options.name));
+        Ok(plan)
+    })
 }
 
-/// Checks what can be checked before anything is locked or read. A dry run takes no lock, because it makes no file.
-fn begin(store: &Store, files: &cli::Files, change: &Change) -> Result<(Option<Lock>, Target)> {
+/// Decides which files are meant, and checks what can be checked before they are read.
+fn begin(store: &Store, files: &cli::Files, change: &Change) -> Result<Target> {
     let target = target(files, store)?;
     restart(change).check(target.engine)?;
-    if change.dry_run {
-        return Ok((None, target));
-    }
-    Ok((Some(store.lock()?), target))
+    Ok(target)
 }
 
-/// Shows or makes the changes, and tells the engine.
-fn finish(plan: &Plan<'_>, lock: Option<&Lock>, engine: Engine, change: &Change) -> Result<()> {
-    for warning in &plan.warnings {
-        warn(warning);
-    }
-    let Some(lock) = lock else {
-        let diffs: Vec<String> = plan
+/// Shows or makes the changes, and tells the engine. What changes nothing does not even take the lock, which is a file.
+fn carry_out<'a>(
+    store: &Store,
+    target: &Target,
+    change: &Change,
+    plan: impl Fn() -> Result<Plan<'a>>,
+) -> Result<()> {
+    let mut now = plan()?;
+    if change.dry_run {
+        warn_all(&now);
+        let diffs: Vec<String> = now
             .changes
             .iter()
             .map(engine_config::Change::diff)
             .collect();
         return print(&diffs.concat());
-    };
-    plan.apply(lock)?;
-    let mut said = String::new();
-    for change in &plan.changes {
+    }
+    if !now.is_empty() {
+        let lock = store.lock()?;
+        // Somebody else may have held it until now.
+        now = plan()?;
+        now.apply(&lock)?;
+    }
+    warn_all(&now);
+    print(&said(&now))?;
+    restart(change)
+        .run(target.engine)
+        .context("the files are written, but the engine does not know")
+}
+
+fn warn_all(plan: &Plan<'_>) {
+    for warning in &plan.warnings {
+        warn(warning);
+    }
+}
+
+/// What has been done.
+fn said(plan: &Plan<'_>) -> String {
+    if plan.changes.is_empty() {
+        return "nothing to change\n".to_owned();
+    }
+    let lines = plan.changes.iter().map(|change| {
         let verb = match (&change.before, &change.after) {
             (None, _) => "made",
             (_, None) => "removed",
             _ => "changed",
         };
-        said += &format!("{verb} {}\n", change.path.display());
-    }
-    if plan.changes.is_empty() {
-        said += "nothing to change\n";
-    }
-    print(&said)?;
-    restart(change)
-        .run(engine)
-        .context("the files are written, but the engine does not know")
+        format!("{verb} {}\n", change.path.display())
+    });
+    lines.collect()
 }
 
 fn restart(change: &Change) -> Restart {
@@ -97,21 +119,16 @@ fn restart(change: &Change) -> Restart {
 }
 
 /// An engine that no longer knows the runtime of a living container cannot stop or delete it properly.
-fn warn_of_users(store: &Store, target: &Target, name: &str) {
-    let Ok(status) = Status::read(store, target) else {
-        return;
-    };
-    let Some(found) = status.effective.runtimes.get(name) else {
-        return;
-    };
-    let containers = containers_of(Path::new(&found.value));
-    if !containers.is_empty() {
-        warn(&format!(
-            "containers that were made with {} are alive, and their engine may need it to stop and delete them: {}",
-            found.value,
+fn users(store: &Store, target: &Target, name: &str) -> Option<String> {
+    let status = Status::read(store, target).ok()?;
+    let program = &status.effective.runtimes.get(name)?.value;
+    let containers = containers_of(Path::new(program));
+    (!containers.is_empty()).then(|| {
+        format!(
+            "containers that were made with {program} are alive, and their engine may need it to stop and delete them: {}",
             containers.join(", ")
-        ));
-    }
+        )
+    })
 }
 
 fn beside_us() -> Result<PathBuf> {
