@@ -62,13 +62,9 @@ fn run() -> Result<()> {
         "{} is not built: run `cargo build --workspace --release`",
         tiny.display()
     );
-    let launcher = match env::var_os("LAUNCHER") {
+    let named = |variable: &str, program: &str| match env::var_os(variable) {
         Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => own.with_file_name("lxcri-hook"),
-    };
-    let inject = match env::var_os("INJECT") {
-        Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => own.with_file_name("lxcri-inject"),
+        _ => own.with_file_name(program),
     };
     let start = Instant::now();
     sys::handle_signals().context("sigaction")?;
@@ -81,14 +77,15 @@ fn run() -> Result<()> {
     }
     life::measure(&bench, rounds, WARM_UP)?;
     hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
-    inject::measure(&bench, &inject, rounds * 4, WARM_UP)?;
-    launcher::measure(&bench, &launcher)?;
+    inject::measure(
+        &bench,
+        &named("INJECT", "lxcri-inject"),
+        rounds * 4,
+        WARM_UP,
+    )?;
+    launcher::measure(&bench, &named("LAUNCHER", "lxcri-hook"))?;
     idle::measure(&bench, 3)?;
-    let watcher = match env::var_os("WATCH") {
-        Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => own.with_file_name("lxcri-watch"),
-    };
-    watch::measure(&bench, &watcher, rounds)?;
+    watch::measure(&bench, &named("WATCH", "lxcri-watch"), rounds)?;
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sha2::{Digest, Sha256 as Hasher};
 
 use crate::definition::Sha256;
@@ -56,11 +56,36 @@ pub enum Mismatch {
 /// # Errors
 /// When the file cannot be read, is not a regular one, or has another content.
 pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
+    verify_with(selected, |path, flags| {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits()).open(path)
+    })
+}
+
+/// [`verify`] for a program in a container: the executable is looked for below `host_root`, with symlinks resolved as a process
+/// of the host would.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_below(selected: &Selected, host_root: &Path) -> Result<Option<OwnedFd>, PinError> {
+    verify_with(selected, |path, flags| {
+        let root = File::open(host_root)?;
+        let how = OpenHow::new()
+            .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        Ok(File::from(openat2(&root, path, how)?))
+    })
+}
+
+fn verify_with(
+    selected: &Selected,
+    open: impl Fn(&Path, OFlag) -> io::Result<File>,
+) -> Result<Option<OwnedFd>, PinError> {
     let Some(pinned) = selected.sha256 else {
         return Ok(None);
     };
     let path = &selected.hook.path;
-    let opened = open(path).and_then(|file| {
+    let opened = regular(|flags| open(path, flags)).and_then(|file| {
         let (found, is_script) =
             digest(&file).map_err(|e| Mismatch::Unreadable(failed_io("read", &e)))?;
         if found == pinned {
@@ -76,13 +101,10 @@ pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
     })
 }
 
-fn open(path: &Path) -> Result<File, Mismatch> {
+/// Opens a file that may turn out to be a FIFO or a terminal.
+fn regular(open: impl Fn(OFlag) -> io::Result<File>) -> Result<File, Mismatch> {
     let unreadable = |e: io::Error| Mismatch::Unreadable(failed_io("open", &e));
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-        .open(path)
-        .map_err(unreadable)?;
+    let file = open(OFlag::O_NONBLOCK | OFlag::O_NOCTTY).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_file() {
         Ok(file)
     } else {
