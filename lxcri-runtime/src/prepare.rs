@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hook_model::{HookSet, Phase, check};
+use hooks_d::Sources;
 
 use crate::access::Access;
 use crate::cgroup::{self, Cgroup, CgroupLayout};
+use crate::hook_files;
 use crate::launcher;
 use crate::lxc::{config, tools};
 use crate::mounts::{CgroupView, Facts, MountPlan};
+use crate::pins::Pins;
 use crate::process_settings::{self, InitFiles};
 use crate::request::{Request, Runtime, Terminals};
 use crate::spec::{self, HostFacts, LoadedSpec, Namespace, Namespaces};
@@ -34,6 +37,8 @@ pub struct Prepared {
     pub access: Access,
     /// The hooks of all phases.
     pub hooks: HookSet,
+    /// What their executables must contain.
+    pub pins: Pins,
     /// The mounts.
     pub mounts: MountPlan,
     /// The host's cgroup file systems, as the mounts need them.
@@ -63,8 +68,8 @@ pub struct Prepared {
 }
 
 /// Loads and checks the bundle. Nothing is made.
-pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
-    let loaded = spec::load(&request.bundle)?;
+pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Result<Prepared> {
+    let (loaded, pins) = hook_files::load(&request.bundle, sources)?;
     let context = spec::Context {
         host: HostFacts::read(),
         systemd_cgroup: runtime.systemd_cgroup,
@@ -148,6 +153,7 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
             group: facts.user_ns.as_ref().and_then(|maps| maps.host_gid(0)),
         },
         hooks: loaded.hooks.clone(),
+        pins,
         mounts,
         cgroup_view,
         layout,

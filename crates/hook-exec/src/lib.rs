@@ -26,4 +26,4 @@ mod sys;
 
 pub use error::CallError;
 pub use hook_model::{HookFailure, Record};
-pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at, run_phase};
+pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at, run_phase, run_phase_with};

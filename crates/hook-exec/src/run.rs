@@ -64,7 +64,7 @@ impl<'a> Context<'a> {
 
 /// Runs one hook, the `index`th (from 1) of its phase, and returns when it has ended.
 pub fn run_hook(hook: &Hook, phase: Phase, index: u32, context: &Context<'_>) -> Record {
-    run(None, hook, phase, index, context, None).0
+    run(Ok(None), hook, phase, index, context, None).0
 }
 
 /// Like [`run_hook`], but executes an open file, so that what was checked is what runs. The path stands in the record.
@@ -78,7 +78,7 @@ pub fn run_hook_at(
     index: u32,
     context: &Context<'_>,
 ) -> Record {
-    run(Some(executable), hook, phase, index, context, None).0
+    run(Ok(Some(executable)), hook, phase, index, context, None).0
 }
 
 /// Like [`run_hook`], or [`run_hook_at`] with an executable, for a hook whose output is what it is run for: all of its
@@ -91,7 +91,7 @@ pub fn run_filter(
     context: &Context<'_>,
     limit: usize,
 ) -> (Record, Option<Vec<u8>>) {
-    run(executable, hook, phase, index, context, Some(limit))
+    run(Ok(executable), hook, phase, index, context, Some(limit))
 }
 
 /// Runs the hooks of a phase in their order. The first failure ends it, except in poststop.
@@ -103,11 +103,29 @@ pub fn run_phase(
     hooks: &[Hook],
     phase: Phase,
     context: &Context<'_>,
+    on_record: impl FnMut(&Record),
+) -> Vec<HookFailure> {
+    run_phase_with(hooks, phase, context, |_| Ok(None), on_record)
+}
+
+/// Like [`run_phase`]. `open` is asked for each hook right before it runs, and gives the open file to execute, `None` for
+/// the one at its path, or the reason why the hook must not run.
+#[must_use = "a hook may have failed"]
+pub fn run_phase_with(
+    hooks: &[Hook],
+    phase: Phase,
+    context: &Context<'_>,
+    mut open: impl FnMut(&Hook) -> Result<Option<OwnedFd>, String>,
     mut on_record: impl FnMut(&Record),
 ) -> Vec<HookFailure> {
     let mut failures = Vec::new();
     for (index, hook) in (1..).zip(hooks) {
-        let record = run_hook(hook, phase, index, context);
+        let opened = open(hook);
+        let executable = match &opened {
+            Ok(file) => Ok(file.as_ref().map(AsFd::as_fd)),
+            Err(reason) => Err(reason.clone()),
+        };
+        let (record, _) = run(executable, hook, phase, index, context, None);
         on_record(&record);
         failures.extend(record.failure());
         if !failures.is_empty() && !phase.continue_on_failure() {
@@ -117,8 +135,9 @@ pub fn run_phase(
     failures
 }
 
+/// `executable` may be the reason why there is none.
 fn run(
-    executable: Option<BorrowedFd<'_>>,
+    executable: Result<Option<BorrowedFd<'_>>, String>,
     hook: &Hook,
     phase: Phase,
     index: u32,
@@ -150,7 +169,9 @@ fn run(
         .and_then(|timeout| began.checked_add(timeout));
     let deadline = own.into_iter().chain(context.deadline).min();
     let mut output = None;
-    match start_hook(executable, hook, phase, context, limit, &mut record.pid) {
+    let started =
+        executable.and_then(|file| start_hook(file, hook, phase, context, limit, &mut record.pid));
+    match started {
         Ok(running) => output = running.finish(deadline, context.kill_wait, &mut record),
         Err(error) => record.error = Some(error),
     }

@@ -78,11 +78,16 @@ pub fn pin(members: &Members<'_>, report: &mut Report) -> Option<Sha256> {
         .ok()
 }
 
-/// Reports a hook whose file cannot be executed, looked for below `host_root` if there is one.
+/// Reports a hook whose file cannot be executed or whose pin cannot be checked. The file is looked for below
+/// `host_root` if there is one.
 ///
 /// The path of a hook for startContainer alone is one of the container and cannot be looked at.
 pub fn check(definition: &Definition, place: &str, host_root: Option<&Path>, report: &mut Report) {
     let of_container = |stage: &Stage| *stage == Stage::Phase(Phase::StartContainer);
+    if definition.sha256.is_some() && definition.stages.iter().any(of_container) {
+        let reason = "is pinned and for startContainer, where it is a file of the container";
+        report.error(place.into(), reason);
+    }
     if !definition.stages.is_empty() && definition.stages.iter().all(of_container) {
         return;
     }

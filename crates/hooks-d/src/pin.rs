@@ -47,19 +47,12 @@ pub enum Mismatch {
     },
 }
 
-/// Compares the executable of a hook with its pin. The result is the file that was hashed, to be executed through this
-/// descriptor, which is close-on-exec.
-///
-/// `None` when there is no pin, and for a script that matches its pin: the kernel tells an interpreter the name of the
-/// script, so that it can be executed by its path only.
+/// Compares the executable of a hook with its pin, if there is one; see [`open`].
 ///
 /// # Errors
 /// When the file cannot be read, is not a regular one, or has another content.
 pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
-    verify_with(selected, |path, flags| {
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(flags.bits()).open(path)
-    })
+    verify_with(selected, by_path)
 }
 
 /// [`verify`] for a program in a container: the executable is looked for below `host_root`, with symlinks resolved as a process
@@ -77,6 +70,17 @@ pub fn verify_below(selected: &Selected, host_root: &Path) -> Result<Option<Owne
     })
 }
 
+/// Opens and hashes an executable. The result is to be executed through this descriptor, which is close-on-exec.
+///
+/// `None` for a script that matches its pin: the kernel tells an interpreter the name of the script, so that it can be
+/// executed by its path only.
+///
+/// # Errors
+/// When the file cannot be read, is not a regular one, or has another content.
+pub fn open(path: &Path, pinned: Sha256) -> Result<Option<OwnedFd>, Mismatch> {
+    compare(|flags| by_path(path, flags), pinned)
+}
+
 fn verify_with(
     selected: &Selected,
     open: impl Fn(&Path, OFlag) -> io::Result<File>,
@@ -85,20 +89,32 @@ fn verify_with(
         return Ok(None);
     };
     let path = &selected.hook.path;
-    let opened = regular(|flags| open(path, flags)).and_then(|file| {
-        let (found, is_script) =
-            digest(&file).map_err(|e| Mismatch::Unreadable(failed_io("read", &e)))?;
-        if found == pinned {
-            Ok((!is_script).then(|| file.into()))
-        } else {
-            Err(Mismatch::Changed { found, pinned })
-        }
-    });
-    opened.map_err(|reason| PinError {
+    compare(|flags| open(path, flags), pinned).map_err(|reason| PinError {
         path: path.clone(),
         file: selected.file.clone(),
         reason,
     })
+}
+
+fn compare(
+    open: impl Fn(OFlag) -> io::Result<File>,
+    pinned: Sha256,
+) -> Result<Option<OwnedFd>, Mismatch> {
+    let file = regular(open)?;
+    let (found, is_script) =
+        digest(&file).map_err(|e| Mismatch::Unreadable(failed_io("read", &e)))?;
+    if found == pinned {
+        Ok((!is_script).then(|| file.into()))
+    } else {
+        Err(Mismatch::Changed { found, pinned })
+    }
+}
+
+fn by_path(path: &Path, flags: OFlag) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
 }
 
 /// Opens a file that may turn out to be a FIFO or a terminal.

@@ -374,3 +374,14 @@ fn a_pin_is_read_from_the_extension() {
         ]
     );
 }
+
+#[test]
+fn a_pin_of_a_hook_in_the_container_is_refused() {
+    let mut file = always(&[]);
+    file["lxcri"] = json!({"sha256": "ab".repeat(32)});
+    file["stages"] = json!(["poststop", "startContainer"]);
+    assert_eq!(
+        problems_of(file.to_string()),
+        ["/hook/path: is pinned and for startContainer, where it is a file of the container"]
+    );
+}

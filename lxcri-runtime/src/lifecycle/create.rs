@@ -27,7 +27,7 @@ use crate::records::Records;
 use crate::request::{Request, Runtime};
 use crate::store::{Container, Lock};
 use crate::sync::Listener;
-use crate::{configuration, guest, startup};
+use crate::{configuration, guest, hook_files, startup};
 
 /// A created container.
 #[derive(Debug)]
@@ -46,11 +46,12 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         bail!("container {} already exists", request.id);
     }
     let configuration = configuration::load(runtime.config.as_deref())?;
+    let sources = hook_files::sources(&request.hooks_dirs, &configuration);
     let runtime = &Runtime {
         hooks_log: runtime.hooks_log.clone().or(configuration.hooks_log),
         ..runtime.clone()
     };
-    let prepared = prepare::prepare(runtime, &request)?;
+    let prepared = prepare::prepare(runtime, &request, &sources)?;
     let preserved = startup::claim(request.preserve_fds)?;
     let ahead = ahead::begin(&prepared.namespaces);
     let lock = container.make(&runtime.root, prepared.access)?;
@@ -102,6 +103,7 @@ impl Attempt<'_> {
             init: None,
             cgroup: Some(plan.record().clone()),
             hooks_log: self.runtime.hooks_log.clone(),
+            pins: self.prepared.pins.clone(),
         })?;
         let (mut cgroup, listener) = self.make_ready(plan, &state)?;
         let records = Records::of(self.container, self.runtime.hooks_log.as_deref());
@@ -120,8 +122,9 @@ impl Attempt<'_> {
         let init = birth.mount_hook()?;
         state.pid = Some(init.pid);
         let terminal = self.meet(&mut birth, init, &state)?;
-        hooks::run(&self.prepared.hooks, Phase::Prestart, &state, &records)?;
-        hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
+        let Prepared { hooks, pins, .. } = &self.prepared;
+        hooks::run(hooks, pins, Phase::Prestart, &state, &records)?;
+        hooks::run(hooks, pins, Phase::CreateRuntime, &state, &records)?;
         birth.create_container_hooks(&records)?;
         state.status = Status::Created;
         guest::write_state(

@@ -64,8 +64,7 @@ impl std::error::Error for LoadError {}
 /// When the bundle or the file is missing, unreadable or no regular file of reasonable size, or when
 /// [`parse`] cannot make sense of the content.
 pub fn load(bundle: &Path) -> Result<LoadedSpec, LoadError> {
-    let file = bundle.join(CONFIG_FILE);
-    parse(&read(bundle, &file)?, &file)
+    parse(&read(bundle)?, &bundle.join(CONFIG_FILE))
 }
 
 /// Makes sense of the content of a config.json; `file` is for the error.
@@ -127,9 +126,12 @@ fn check_version(raw: &Value) -> Result<(), Problem> {
 /// Reads the file through a descriptor of the bundle, so that both are of the same bundle even when
 /// the path is replaced meanwhile. A symbolic link is followed, as runc does: the bundle belongs to
 /// the caller, not to the container.
-fn read(bundle: &Path, file: &Path) -> Result<Vec<u8>, LoadError> {
+///
+/// # Errors
+/// When the bundle or the file is missing, unreadable or no regular file of reasonable size.
+pub fn read(bundle: &Path) -> Result<Vec<u8>, LoadError> {
     let fail = |what: String| LoadError {
-        file: file.to_owned(),
+        file: bundle.join(CONFIG_FILE),
         what,
     };
     let directory = open_bundle(bundle)?;
