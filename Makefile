@@ -6,8 +6,8 @@ CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
 # Installed to bin; those of COMPLETED print completions with `completions SHELL`.
-PROGRAMS = lxcri lxcri-inject lxcri-ctl lxcri-nri
-COMPLETED = lxcri lxcri-ctl lxcri-nri
+PROGRAMS = lxcri lxcri-inject lxcri-ctl lxcri-nri lxcri-watch
+COMPLETED = lxcri lxcri-ctl lxcri-nri lxcri-watch
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
 INSTALL = install
