@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -186,7 +186,7 @@ fn carry_out(order: Order) {
     let _ = match order {
         Order::Write(Target::Stderr, _, line) => io::stderr().write_all(line.as_bytes()),
         Order::Write(Target::File(path), _, line) => append(path, &line),
-        Order::Write(Target::Syslog, level, line) => to_syslog(level, &line),
+        Order::Write(Target::Syslog, level, line) => to_syslog(Path::new(SYSLOG), level, &line),
         Order::Flush(written) => written.send(()).map_err(io::Error::other),
     };
 }
@@ -225,14 +225,14 @@ fn append(path: PathBuf, line: &str) -> io::Result<()> {
     options.open(path)?.write_all(line.as_bytes())
 }
 
-fn to_syslog(level: Level, line: &str) -> io::Result<()> {
+fn to_syslog(path: &Path, level: Level, line: &str) -> io::Result<()> {
     let priority = DAEMON | level.severity();
     let pid = std::process::id();
     let packet = format!("<{priority}>lxcri-nri[{pid}]: {}", line.trim_end());
     let socket = UnixDatagram::unbound()?;
     // A system log that does not read must not hold up the engine.
     socket.set_nonblocking(true)?;
-    socket.send_to(packet.as_bytes(), SYSLOG).map(drop)
+    socket.send_to(packet.as_bytes(), path).map(drop)
 }
 
 #[cfg(test)]
@@ -308,6 +308,24 @@ mod tests {
             text.contains(&format!("msg=\"log lines lost\" count={lost}")),
             "{text}"
         );
+    }
+
+    #[test]
+    fn syslog_gets_facility_and_severity() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        let line = line(Format::Text, Level::Error, "m", &[]);
+        to_syslog(&path, Level::Error, &line).unwrap();
+        let mut packet = [0; 200];
+        let length = daemon.recv(&mut packet).unwrap();
+        let text = std::str::from_utf8(&packet[..length]).unwrap();
+        let pid = std::process::id();
+        assert!(
+            text.starts_with(&format!("<27>lxcri-nri[{pid}]: time=")),
+            "{text}"
+        );
+        assert!(text.ends_with("level=error msg=\"m\""), "{text}");
     }
 
     #[test]

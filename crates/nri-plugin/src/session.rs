@@ -88,6 +88,16 @@ pub fn run(
     plugin: &mut dyn Plugin,
     signals: &Signals,
 ) -> Result<End, SessionError> {
+    run_within(START_PATIENCE, connection, identity, plugin, signals)
+}
+
+fn run_within(
+    patience: Duration,
+    connection: Connection,
+    identity: &Identity,
+    plugin: &mut dyn Plugin,
+    signals: &Signals,
+) -> Result<End, SessionError> {
     let mut session = Session {
         connection,
         plugin,
@@ -97,9 +107,9 @@ pub fn run(
         ready: false,
     };
     session.register(identity)?;
-    let patience = Instant::now() + START_PATIENCE;
+    let start_by = Instant::now() + patience;
     loop {
-        let deadline = (!session.ready).then_some(patience);
+        let deadline = (!session.ready).then_some(start_by);
         match signals.wait(Some(session.connection.as_fd()), deadline)? {
             Wake::Stop => return Ok(End::Stopped),
             Wake::Deadline => return Err(SessionError::Silent),
@@ -241,4 +251,46 @@ impl Session<'_> {
 fn decode<M: prost::Message + Default>(request: &Request) -> Result<M, Status> {
     M::decode(&*request.payload)
         .map_err(|e| Status::new(INVALID_ARGUMENT, format!("decode {}: {e}", request.method)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    struct Nothing;
+
+    impl Plugin for Nothing {
+        fn configure(&mut self, _: ConfigureRequest) -> Result<(), Status> {
+            Ok(())
+        }
+
+        fn registered(&mut self) {}
+
+        fn synchronized(&mut self) {}
+
+        fn create_container(
+            &mut self,
+            _: CreateContainerRequest,
+            _: Instant,
+        ) -> Result<CreateContainerResponse, Status> {
+            Ok(CreateContainerResponse::default())
+        }
+    }
+
+    /// An engine that hangs must not keep the plugin from the one that follows it.
+    #[test]
+    fn an_engine_that_says_nothing_is_left() {
+        let (ours, engine) = UnixStream::pair().unwrap();
+        let connection = Connection::new(ours).unwrap();
+        let identity = Identity {
+            name: "n".into(),
+            index: "10".into(),
+        };
+        let signals = Signals::block().unwrap();
+        let patience = Duration::from_millis(50);
+        let end = run_within(patience, connection, &identity, &mut Nothing, &signals);
+        assert!(matches!(end, Err(SessionError::Silent)), "{end:?}");
+        drop(engine);
+    }
 }

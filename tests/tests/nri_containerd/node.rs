@@ -59,10 +59,10 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Starts containerd with plugins/ and conf.d/ of the scratch directory as those of pre-installed plugins.
-    pub fn start(scratch: &'a Scratch, programs: PathBuf) -> Node<'a> {
+    /// Starts containerd with `runtime`, and with plugins/ and conf.d/ of the scratch directory as those of pre-installed plugins.
+    pub fn start(scratch: &'a Scratch, programs: PathBuf, runtime: &Path) -> Node<'a> {
         let directory = scratch.mkdir("node");
-        scratch.write("node/config.toml", configuration(&directory));
+        scratch.write("node/config.toml", configuration(&directory, runtime));
         let mut node = Node {
             cri: Cri::new(&directory.join("sock"), &format!("/{}", scratch.marker())),
             scratch,
@@ -138,7 +138,7 @@ impl Drop for Node<'_> {
 
 /// Version 2 is what containerd 1.7 has, and 2.x understands it. The plugins that are switched off need what a machine may lack,
 /// or make /opt/containerd.
-fn configuration(directory: &Path) -> String {
+fn configuration(directory: &Path, runtime: &Path) -> String {
     format!(
         r#"version = 2
 root = "{0}/root"
@@ -156,6 +156,10 @@ disabled_plugins = [
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "native"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        BinaryName = "{1}"
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "{0}/cni"
 [plugins."io.containerd.nri.v1.nri"]
@@ -164,6 +168,7 @@ disabled_plugins = [
   plugin_path = "{0}/plugins"
   plugin_config_path = "{0}/conf.d"
 "#,
-        directory.display()
+        directory.display(),
+        runtime.display()
     )
 }
