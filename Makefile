@@ -6,8 +6,8 @@ CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
 # Installed to bin; those of COMPLETED print completions with `completions SHELL`.
-PROGRAMS = lxcri lxcri-inject lxcri-ctl
-COMPLETED = lxcri lxcri-ctl
+PROGRAMS = lxcri lxcri-inject lxcri-ctl lxcri-nri lxcri-watch
+COMPLETED = lxcri lxcri-ctl lxcri-nri lxcri-watch
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
 INSTALL = install
@@ -79,6 +79,7 @@ bench: ## measure lxcri against lxc-start, runc and crun, and lxcri-inject (as r
 	$(MAKE) build
 	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
 	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) INJECT=$(RELEASE)/lxcri-inject scripts/bench.sh
+	$(CARGO) bench --quiet -p nri-plugin --bench answers
 
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --all --check

@@ -54,8 +54,8 @@ fn entry(line: &[u8]) -> Option<Entry> {
         }
     }
     let fstype = text(fields.next()?);
-    let super_options = text(fields.nth(1)?);
-    let has_ro = |options: &str| options.split(',').any(|option| option == "ro");
+    let super_options = fields.nth(1)?;
+    let has_ro = |options: &[u8]| options.split(|&b| b == b',').any(|option| option == b"ro");
     Some(Entry {
         id,
         parent,
@@ -64,8 +64,8 @@ fn entry(line: &[u8]) -> Option<Entry> {
         point,
         shared,
         fstype,
-        read_only: has_ro(&text(options)) || has_ro(&super_options),
-        super_options,
+        read_only: has_ro(options) || has_ro(super_options),
+        super_options: text(super_options),
     })
 }
 

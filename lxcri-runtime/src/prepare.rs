@@ -51,8 +51,6 @@ pub struct Prepared {
     pub kernel_settings: KernelSettings,
     /// The LXC configuration.
     pub lxc_config: String,
-    /// config.json as it is used.
-    pub config_json: Vec<u8>,
     /// What init needs.
     pub init_files: InitFiles,
     /// Whether the process gets a terminal.
@@ -164,7 +162,6 @@ pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Resul
             .filter(|p| !p.as_os_str().is_empty()),
         kernel_settings,
         lxc_config,
-        config_json: serde_json::to_vec(&loaded.raw)?,
         console_size: settings.console_size.map(|s| (s.rows, s.columns)),
         init_files: settings,
         terminal,

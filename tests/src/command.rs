@@ -245,6 +245,11 @@ impl Running {
         contents(&self.stdout)
     }
 
+    /// What it has printed on stderr so far.
+    pub fn stderr_so_far(&self) -> String {
+        contents(&self.stderr)
+    }
+
     /// Whether it has ended.
     pub fn ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))

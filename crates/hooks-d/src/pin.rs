@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sha2::{Digest, Sha256 as Hasher};
 
 use crate::definition::Sha256;
@@ -52,13 +52,21 @@ pub enum Mismatch {
 /// # Errors
 /// When the file cannot be read, is not a regular one, or has another content.
 pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
-    let Some(pinned) = selected.sha256 else {
-        return Ok(None);
-    };
-    open(&selected.hook.path, pinned).map_err(|reason| PinError {
-        path: selected.hook.path.clone(),
-        file: selected.file.clone(),
-        reason,
+    verify_with(selected, by_path)
+}
+
+/// [`verify`] for a program in a container: the executable is looked for below `host_root`, with symlinks resolved as a process
+/// of the host would.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_below(selected: &Selected, host_root: &Path) -> Result<Option<OwnedFd>, PinError> {
+    verify_with(selected, |path, flags| {
+        let root = File::open(host_root)?;
+        let how = OpenHow::new()
+            .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        Ok(File::from(openat2(&root, path, how)?))
     })
 }
 
@@ -70,7 +78,29 @@ pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
 /// # Errors
 /// When the file cannot be read, is not a regular one, or has another content.
 pub fn open(path: &Path, pinned: Sha256) -> Result<Option<OwnedFd>, Mismatch> {
-    let file = open_regular(path)?;
+    compare(|flags| by_path(path, flags), pinned)
+}
+
+fn verify_with(
+    selected: &Selected,
+    open: impl Fn(&Path, OFlag) -> io::Result<File>,
+) -> Result<Option<OwnedFd>, PinError> {
+    let Some(pinned) = selected.sha256 else {
+        return Ok(None);
+    };
+    let path = &selected.hook.path;
+    compare(|flags| open(path, flags), pinned).map_err(|reason| PinError {
+        path: path.clone(),
+        file: selected.file.clone(),
+        reason,
+    })
+}
+
+fn compare(
+    open: impl Fn(OFlag) -> io::Result<File>,
+    pinned: Sha256,
+) -> Result<Option<OwnedFd>, Mismatch> {
+    let file = regular(open)?;
     let (found, is_script) =
         digest(&file).map_err(|e| Mismatch::Unreadable(failed_io("read", &e)))?;
     if found == pinned {
@@ -80,13 +110,17 @@ pub fn open(path: &Path, pinned: Sha256) -> Result<Option<OwnedFd>, Mismatch> {
     }
 }
 
-fn open_regular(path: &Path) -> Result<File, Mismatch> {
-    let unreadable = |e: io::Error| Mismatch::Unreadable(failed_io("open", &e));
-    let file = OpenOptions::new()
+fn by_path(path: &Path, flags: OFlag) -> io::Result<File> {
+    OpenOptions::new()
         .read(true)
-        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .custom_flags(flags.bits())
         .open(path)
-        .map_err(unreadable)?;
+}
+
+/// Opens a file that may turn out to be a FIFO or a terminal.
+fn regular(open: impl Fn(OFlag) -> io::Result<File>) -> Result<File, Mismatch> {
+    let unreadable = |e: io::Error| Mismatch::Unreadable(failed_io("open", &e));
+    let file = open(OFlag::O_NONBLOCK | OFlag::O_NOCTTY).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_file() {
         Ok(file)
     } else {

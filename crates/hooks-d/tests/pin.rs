@@ -83,3 +83,16 @@ fn what_cannot_be_read_is_refused() {
     assert!(refused(dir.path()).ends_with("is not a regular file"));
     assert!(refused("/dev/zero".as_ref()).ends_with("is not a regular file"));
 }
+
+#[test]
+fn below_a_root_links_are_those_of_the_host() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("bin")).unwrap();
+    fs::write(dir.path().join("bin/hook"), "abc").unwrap();
+    std::os::unix::fs::symlink("/bin/hook", dir.path().join("link")).unwrap();
+    let hook = selected("/link".as_ref(), Some(ABC));
+    assert!(pin::verify_below(&hook, dir.path()).unwrap().is_some());
+    assert!(pin::verify(&hook).is_err());
+    let outside = selected("/../../bin/sh".as_ref(), Some(ABC));
+    assert!(pin::verify_below(&outside, dir.path()).is_err());
+}

@@ -96,6 +96,12 @@ pub struct Watch {
     /// Form of the events
     #[arg(long, value_enum, default_value = "json")]
     pub format: FormatName,
+    /// Take orders from stdin, a JSON object a line, and end at its end
+    #[arg(long)]
+    pub orders: bool,
+    /// Hold each start until an order lets it go, at most for the time of --timeout
+    #[arg(long, requires = "orders")]
+    pub hold: bool,
 }
 
 /// An event.
@@ -213,6 +219,8 @@ impl Watch {
             removed: wanted(EventName::Removed),
             config: wanted(EventName::Config),
         };
+        settings.orders = self.orders;
+        settings.hold = self.hold;
         settings.format = match self.format {
             FormatName::Text => Format::Text,
             FormatName::Json => Format::Json,

@@ -26,7 +26,7 @@ pub enum Event {
         /// Whether it was there before us.
         adopted: bool,
     },
-    /// Its configuration; follows `Added`.
+    /// Its configuration; comes before `Added`.
     Config {
         /// The container.
         #[serde(flatten)]
@@ -51,6 +51,8 @@ pub struct About {
     pub id: String,
     /// Its first process in the initial pid namespace.
     pub pid: i32,
+    /// When that started, in clock ticks since boot: with the pid it names the process for good.
+    pub start: u64,
     /// Its bundle; for LXC the directory of its configuration.
     pub bundle: PathBuf,
     /// Name of the runtime.
@@ -111,6 +113,7 @@ impl std::fmt::Display for About {
             pid,
             bundle,
             runtime,
+            ..
         } = self;
         // An id or a path may hold a newline or a terminal's control sequence.
         let plain = format!("{runtime} {id} pid {pid} bundle {}", bundle.display());
@@ -131,6 +134,7 @@ mod tests {
         About {
             id: "c1".into(),
             pid: 42,
+            start: 7,
             bundle: "/b".into(),
             runtime: "runc".into(),
         }
@@ -145,7 +149,7 @@ mod tests {
         };
         assert_eq!(
             added.line(Format::Json),
-            "{\"event\":\"added\",\"id\":\"c1\",\"pid\":42,\"bundle\":\"/b\",\"runtime\":\"runc\",\"gated\":true,\"adopted\":false}\n"
+            "{\"event\":\"added\",\"id\":\"c1\",\"pid\":42,\"start\":7,\"bundle\":\"/b\",\"runtime\":\"runc\",\"gated\":true,\"adopted\":false}\n"
         );
         assert_eq!(
             added.line(Format::Text),

@@ -27,6 +27,6 @@ fn run(cli: Cli) -> Result<()> {
     }
     let settings = cli.watch.settings()?;
     watch::supported()?;
-    supervisor::run(settings, None)?;
+    supervisor::run(settings)?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! What to watch and what to do, decided once from the command line or by the user of the library.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,8 +90,10 @@ pub struct Settings {
     pub events: Wanted,
     /// How.
     pub format: Format,
-    /// Where a user of the library listens, in place of stdout.
-    pub serve: Option<OwnedFd>,
+    /// Whether orders come on stdin, whose end is ours.
+    pub orders: bool,
+    /// Whether a start is held until an order lets it go, or its time is over.
+    pub hold: bool,
 }
 
 impl Settings {
@@ -120,7 +121,8 @@ impl Settings {
                 config: false,
             },
             format: Format::default(),
-            serve: None,
+            orders: false,
+            hold: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The process that starts the responder and the worker, ends the one that does not do its duty, and replaces it.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,8 @@ fn call(name: &'static str) -> impl FnOnce(Errno) -> SuperviseError {
     move |errno| SuperviseError::Call(name, errno)
 }
 
-/// Watches until SIGTERM or SIGINT comes, or, if given, until the other end of `life` is closed.
-pub fn run(settings: Settings, life: Option<OwnedFd>) -> Result<(), SuperviseError> {
+/// Watches until SIGTERM or SIGINT comes, or, where orders come on stdin, until that ends.
+pub fn run(settings: Settings) -> Result<(), SuperviseError> {
     let mut set = SigSet::empty();
     for signal in [
         Signal::SIGCHLD,
@@ -76,7 +76,6 @@ pub fn run(settings: Settings, life: Option<OwnedFd>) -> Result<(), SuperviseErr
         settings: Arc::new(settings),
         journal: Arc::new(journal),
         signals,
-        life,
         responder: None,
         worker: None,
         planned: [None; 2],
@@ -120,7 +119,6 @@ struct Supervisor {
     settings: Arc<Settings>,
     journal: Arc<Journal>,
     signals: SignalFd,
-    life: Option<OwnedFd>,
     responder: Option<Child>,
     worker: Option<Child>,
     /// When a child that has ended is started again, and after which pause.
@@ -199,12 +197,7 @@ impl Supervisor {
             Role::Worker => {
                 sys::name_process("lxcri-watch-wrk");
                 let [one, other] = self.journal.descriptors();
-                let serve = self.settings.serve.as_ref().map(AsFd::as_fd);
-                let keep: Vec<BorrowedFd<'_>> = [channel.as_fd(), one, other]
-                    .into_iter()
-                    .chain(serve)
-                    .collect();
-                sys::close_others(&keep);
+                sys::close_others(&[channel.as_fd(), one, other]);
                 worker::run(channel, &self.settings, &self.journal)
             }
         }
@@ -270,12 +263,12 @@ impl Supervisor {
             .into_iter()
             .flatten()
             .map(|child| child.channel.as_fd());
-        let life = self.life.as_ref().map(AsFd::as_fd);
-        fds.extend(
-            channels
-                .chain(life)
-                .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
-        );
+        fds.extend(channels.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let stdin = std::io::stdin();
+        if self.settings.orders {
+            // Only its end: what comes is for the worker.
+            fds.push(PollFd::new(stdin.as_fd(), PollFlags::empty()));
+        }
         let patience = match self.planned {
             [None, None] => PING,
             _ => PAUSE,
@@ -292,7 +285,7 @@ impl Supervisor {
         while let Ok(Some(info)) = self.signals.read_signal() {
             end |= info.ssi_signo != nix::libc::SIGCHLD.unsigned_abs();
         }
-        end || self.life.as_ref().is_some_and(closed)
+        end || (self.settings.orders && closed(std::io::stdin().as_fd()))
     }
 
     fn listen(&mut self, role: Role) -> Result<(), SuperviseError> {
@@ -441,8 +434,8 @@ fn from_now(milliseconds: i64) -> Instant {
 }
 
 /// Whether the other end of a pipe or socket is gone.
-fn closed(fd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::empty())];
+fn closed(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::empty())];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 

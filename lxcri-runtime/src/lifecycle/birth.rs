@@ -182,14 +182,21 @@ impl<'a> Birth<'a> {
     /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
     pub fn init_reported(&mut self, init: Process) -> Result<()> {
         let mut engine = self.engine.take().context("no mounts")?;
-        engine.finish(|| {
+        engine.finish(|begin| {
             let peer = self.accept(|pid| pid == init.pid)?;
             peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
             self.init = Some(peer);
+            // First, because the end of lxc-start keeps a processor busy for as long as all that remains to be done.
+            begin.now();
             // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while
             // the mounts are finished.
             self.lxc.kill()
         })?;
+        Ok(())
+    }
+
+    /// Waits until LXC is gone: its memory no longer counts, and init has become a child of the nearest subreaper.
+    pub fn lxc_gone(&mut self) -> Result<()> {
         self.lxc.wait()
     }
 

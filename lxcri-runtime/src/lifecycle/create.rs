@@ -134,6 +134,9 @@ impl Attempt<'_> {
             self.prepared.access,
         )?;
         birth.init_reported(init)?;
+        if limits::count_lxc(&self.prepared) {
+            birth.lxc_gone()?;
+        }
         limits::apply(init, &self.prepared, &cgroup)?;
         let master = birth::hand_over(terminal.as_ref(), &self.request.terminals)?;
         if let Some(path) = &self.request.pid_file {
@@ -142,6 +145,7 @@ impl Attempt<'_> {
         }
         self.container.write_state(&state)?;
         birth.release_init(terminal, &preserved, &mountpoint)?;
+        birth.lxc_gone()?;
         Ok(Created { init, master })
     }
 
@@ -231,12 +235,13 @@ impl Attempt<'_> {
     fn write_other_files(&self, state: &State) -> Result<()> {
         let Prepared {
             hooks,
-            config_json,
+            loaded,
             init_files,
             ..
         } = &self.prepared;
         let container = self.container;
-        container.replace(&container.file(names::OCI_CONFIG), config_json, 0o600)?;
+        let config = serde_json::to_vec(&loaded.raw)?;
+        container.replace(&container.file(names::OCI_CONFIG), &config, 0o600)?;
         let others = [
             Phase::Prestart,
             Phase::CreateRuntime,

@@ -128,13 +128,14 @@ impl Engine {
     /// After the pivot, when init has reported and before it may go on: undoes LXC's `MS_REC|MS_SHARED`, makes the working
     /// directory, and then what is to be read-only or masked.
     ///
-    /// `ready` waits for that moment, while the thread already joins the namespace; if it fails, nothing is done.
+    /// `ready` waits for that moment, while the thread already joins the namespace, and says so by [`Begin::now`]; if it does
+    /// not, nothing is done.
     ///
     /// # Errors
     /// The first thing that failed.
     pub fn finish<E: From<Error>>(
         &mut self,
-        ready: impl FnOnce() -> Result<(), E>,
+        ready: impl FnOnce(Begin) -> Result<(), E>,
     ) -> Result<(), E> {
         let work = &mut self.work;
         let (begin, wait) = mpsc::channel();
@@ -145,15 +146,21 @@ impl Engine {
                 Ok(()) => finish::finish(work),
                 Err(_) => Ok(()),
             },
-            move || {
-                let result = ready();
-                // Without a message the thread ends as soon as `begin` is gone.
-                result.is_ok().then(|| begin.send(()));
-                drop(begin);
-                result
-            },
+            move || ready(Begin(begin)),
         )?;
         is_ready
+    }
+}
+
+/// Lets a thread that waits begin. Without a word it ends as soon as this is gone.
+#[derive(Debug)]
+pub struct Begin(mpsc::Sender<()>);
+
+impl Begin {
+    /// The moment has come.
+    pub fn now(self) {
+        // If the thread is gone, its error is about to be told.
+        let _ = self.0.send(());
     }
 }
 

@@ -38,7 +38,7 @@ mod sys;
 
 pub use cgroupfs::{CgroupView, Hierarchy};
 pub use console::Pty;
-pub use engine::Engine;
+pub use engine::{Begin, Engine};
 pub use error::{CallError, Error, MakeError};
 pub use facts::{Facts, IdMap, IdMaps};
 pub use options::known_options;

@@ -431,5 +431,8 @@ fn receive(channel: &OwnedFd) -> (String, Option<OwnedFd>) {
 
 /// What is done after the pivot, which has happened.
 pub fn finish(engine: &mut Engine) -> Result<(), Error> {
-    engine.finish(|| Ok(()))
+    engine.finish(|begin| {
+        begin.now();
+        Ok(())
+    })
 }

@@ -128,7 +128,7 @@ impl Worker {
         let kept = adapter.kept_config(root, &request.id);
         let file = kept.unwrap_or_else(|| recorded.bundle.join("config.json"));
         self.take_up(Found {
-            adapter,
+            runtime: adapter.name.to_owned(),
             process: recorded.process,
             id: request.id.clone(),
             bundle: recorded.bundle,
@@ -193,7 +193,7 @@ impl Worker {
             return true;
         };
         self.take_up(Found {
-            adapter: expected.adapter,
+            runtime: expected.adapter.name.to_owned(),
             process,
             id: expected.id,
             bundle: expected.bundle,

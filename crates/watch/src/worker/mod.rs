@@ -6,6 +6,7 @@ mod expect;
 mod gate;
 mod hooks;
 mod memory;
+mod orders;
 mod output;
 mod peer;
 mod pool;
@@ -37,6 +38,7 @@ use crate::settings::{Root, Settings};
 use expect::Expectations;
 use hooks::Hooks;
 use memory::{Entry, Memory};
+use orders::{Holds, Orders};
 use output::Output;
 use peer::Peer;
 use pool::Pool;
@@ -51,6 +53,7 @@ const SUPERVISOR: u64 = 0;
 const RESPONDER: u64 = 1;
 const DIRECTORIES: u64 = 2;
 const WAKE: u64 = 3;
+const ORDERS: u64 = 4;
 
 /// Everything that the threads share.
 struct Worker {
@@ -62,6 +65,7 @@ struct Worker {
     runtimes: Runtimes,
     expectations: Expectations,
     roster: Roster,
+    holds: Holds,
     waiting: Mutex<Waiting>,
     directories: Directories,
     schedule: Schedule<Later>,
@@ -98,8 +102,6 @@ pub fn run(
     journal: &Arc<Journal>,
 ) -> Result<(), Errno> {
     raise_descriptor_limit();
-    let output = settings.serve.as_ref().map(|fd| fd.try_clone()).transpose();
-    let output = output.map_err(|_| Errno::EMFILE)?;
     let hooks = match Hooks::new(settings) {
         Ok(hooks) => hooks,
         Err(error) => return supervisor.send(&Control::Failed(error.to_string()).encode(), None),
@@ -113,21 +115,26 @@ pub fn run(
         runtimes: Runtimes::new(&settings.runtimes),
         expectations: Expectations::default(),
         roster: Roster::default(),
+        holds: Holds::default(),
         waiting: Mutex::default(),
         directories: Directories::new()?,
         schedule: Schedule::new(),
         since: Identity::of(parent).map_or(u64::MAX, |process| process.start),
         hooks,
-        output: Output::new(settings.events, settings.format, output),
+        output: Output::new(settings.events, settings.format),
         memory: Mutex::new(Memory::new(journal)),
         settings: Arc::clone(settings),
     });
     worker.poll(supervisor.as_fd(), SUPERVISOR)?;
     worker.poll(worker.directories.inotify().as_fd(), DIRECTORIES)?;
     worker.poll(worker.wake.as_fd(), WAKE)?;
+    if settings.orders {
+        worker.poll(std::io::stdin().as_fd(), ORDERS)?;
+    }
     let result = Loop {
         worker: Arc::clone(&worker),
         supervisor,
+        orders: Orders::default(),
         ready: false,
     }
     .serve();
@@ -147,6 +154,7 @@ fn raise_descriptor_limit() {
 struct Loop {
     worker: Arc<Worker>,
     supervisor: Channel,
+    orders: Orders,
     /// Whether the marks have been set once.
     ready: bool,
 }
@@ -183,6 +191,7 @@ impl Loop {
                     }
                     DIRECTORIES => self.worker.directories_changed(),
                     WAKE => _ = self.worker.wake.read(),
+                    ORDERS => self.take_orders(),
                     token @ FIRST_PROCESS.. => self.worker.process_ended(token),
                     _ => {}
                 }
@@ -266,6 +275,19 @@ impl Loop {
         self.worker.take_over();
         let worker = Arc::clone(&self.worker);
         self.worker.pool.run(move || worker.scan());
+    }
+
+    fn take_orders(&mut self) {
+        let stdin = std::io::stdin();
+        let Some(orders) = self.orders.read(stdin.as_fd()) else {
+            // The supervisor ends us.
+            let _ = self.worker.epoll.delete(stdin.as_fd());
+            return;
+        };
+        for order in orders {
+            let worker = Arc::clone(&self.worker);
+            self.worker.pool.run(move || worker.obey(order));
+        }
     }
 
     fn do_what_is_due(&self) {

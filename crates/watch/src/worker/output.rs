@@ -1,7 +1,6 @@
 //! Events on their way out, by a thread of its own: a reader that does not read delays no container.
 
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -27,16 +26,13 @@ pub struct Output {
 }
 
 impl Output {
-    /// Writes to `to`, or to stdout.
-    pub fn new(wanted: Wanted, format: Format, to: Option<OwnedFd>) -> Output {
+    /// Writes to stdout.
+    pub fn new(wanted: Wanted, format: Format) -> Output {
         let (sender, receiver) = sync_channel::<String>(MOST);
         let (ended, done) = sync_channel(0);
         let lost = Arc::new(AtomicU64::new(0));
         thread::spawn(move || {
-            match to {
-                Some(fd) => write_all(&receiver, std::fs::File::from(fd)),
-                None => write_all(&receiver, std::io::stdout()),
-            }
+            write_all(&receiver);
             drop(ended);
         });
         Output {
@@ -81,7 +77,8 @@ impl Output {
     }
 }
 
-fn write_all(lines: &Receiver<String>, mut to: impl Write) {
+fn write_all(lines: &Receiver<String>) {
+    let mut to = std::io::stdout();
     for line in lines {
         let written = to.write_all(line.as_bytes()).and_then(|()| to.flush());
         if let Err(e) = written {

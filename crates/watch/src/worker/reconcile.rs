@@ -218,7 +218,7 @@ impl Worker {
         let kept = adapter.kept_config(path, id);
         let file = kept.unwrap_or_else(|| recorded.bundle.join("config.json"));
         self.take_up(Found {
-            adapter,
+            runtime: adapter.name.to_owned(),
             process: recorded.process,
             id: id.to_owned(),
             config: Config::read(&view, &file),
@@ -282,7 +282,7 @@ impl Worker {
         }
         let request = request.unwrap_or_else(|| crate::adapter::Request::of_lxc(&root, &id));
         self.take_up(Found {
-            adapter,
+            runtime: adapter.name.to_owned(),
             process,
             id,
             config: lxc::read(&view, &request, &bundle),

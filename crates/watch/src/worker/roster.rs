@@ -39,6 +39,7 @@ impl Container {
         About {
             id: self.id.clone(),
             pid: self.process.pid,
+            start: self.process.start,
             bundle: self.bundle.clone(),
             runtime: self.runtime.clone(),
         }

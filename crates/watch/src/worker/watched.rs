@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use serde_json::value::RawValue;
 
-use crate::adapter::Adapter;
 use crate::bundle::{Config, ConfigError};
 use crate::event::Event;
 use crate::process::Identity;
 use crate::say::say;
+use crate::settings::OnFailure;
 use crate::worker::memory::Entry;
 use crate::worker::roster::{Claim, Container};
 use crate::worker::{Later, Worker, lock};
@@ -21,8 +22,8 @@ use super::gate::LOOK_AGAIN;
 
 /// A container that was noticed.
 pub struct Found {
-    /// Its runtime.
-    pub adapter: &'static Adapter,
+    /// Its runtime's name.
+    pub runtime: String,
     /// Its first process.
     pub process: Identity,
     /// Its id.
@@ -82,35 +83,52 @@ impl Worker {
         // What was there before us has had its prestart hooks, or never was to have any.
         let adopted = found.how == How::Late && process.start < self.since;
         let readable = found.config.is_ok();
-        let (container, text) = describe(found.adapter, &found);
+        let (container, text) = describe(&found);
         if let Err(error) = found.config {
             say(format!("{}: {error}", container.id));
         }
         self.record(Entry::Added(container.clone()));
+        if self.settings.hold && container.gated {
+            self.holds.announce(process);
+        }
         self.tell(&container, &text, adopted);
         let allow = adopted
             || self
                 .hooks
-                .prestart(&self.settings, &container, readable, deadline);
+                .prestart(&self.settings, &container, readable, deadline)
+                && self.released(&container, deadline);
         self.roster.settle(process, allow);
         self.watch_container(pidfd, container);
         allow
     }
 
     fn tell(&self, container: &Container, text: &[u8], adopted: bool) {
+        let wanted = self.settings.events.config;
+        // First, so that whoever hears of the container knows it.
+        if let Some(config) = raw(text).filter(|_| wanted) {
+            self.output.send(&Event::Config {
+                container: container.about(),
+                config,
+            });
+        }
         self.output.send(&Event::Added {
             container: container.about(),
             gated: container.gated,
             adopted,
         });
-        if !self.settings.events.config {
-            return;
+    }
+
+    /// Waits for the order that lets a held start go. The result says whether it may.
+    fn released(&self, container: &Container, deadline: Instant) -> bool {
+        if !self.settings.hold || !container.gated {
+            return true;
         }
-        if let Some(config) = raw(text) {
-            self.output.send(&Event::Config {
-                container: container.about(),
-                config,
-            });
+        match self.holds.wait(container.process, deadline) {
+            Some(allow) => allow,
+            None => {
+                say(format!("{}: no order within the time", container.id));
+                self.settings.on_failure == OnFailure::Allow
+            }
         }
     }
 
@@ -180,14 +198,14 @@ impl Worker {
     }
 }
 
-fn describe(adapter: &Adapter, found: &Found) -> (Container, Vec<u8>) {
+fn describe(found: &Found) -> (Container, Vec<u8>) {
     let config = found.config.as_ref().ok().cloned().unwrap_or_default();
     // LXC's configuration is no config.json, and has no such mounts.
     let conditions = hooks_d::Container::from_config(&config.text).unwrap_or_default();
     let container = Container {
         process: found.process,
         id: found.id.clone(),
-        runtime: adapter.name.to_owned(),
+        runtime: found.runtime.clone(),
         bundle: found.bundle.clone(),
         oci_version: config.oci_version,
         annotations: config.annotations,

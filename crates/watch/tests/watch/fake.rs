@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ impl Fake {
             root: scratch.mkdir("root"),
             scratch,
         };
-        fs::copy(find_program("busybox")?, &fake.runtime).expect("copy busybox");
+        copy(&find_program("busybox")?, &fake.runtime);
         Some(fake)
     }
 
@@ -111,8 +112,16 @@ impl Fake {
     }
 }
 
-use std::os::unix::process::CommandExt;
-use std::path::Path;
+/// Copies a program by another process: a descriptor of ours that is open for writing would be inherited by whatever
+/// another test starts at this moment, and the copy could not be executed then (ETXTBSY).
+pub fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "cp {}",
+        from.display()
+    );
+}
 
 fn call(runtime: &Path, root: &Path, arguments: &[&str]) -> io::Result<Duration> {
     let began = Instant::now();

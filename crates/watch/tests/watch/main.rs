@@ -8,6 +8,7 @@ mod fake;
 mod faults;
 mod hooks;
 mod hostile;
+mod library;
 mod options;
 mod paths;
 mod real;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use lxcri_tests::command::wait_until;
 
-use crate::fake::Fake;
+use crate::fake::{Fake, copy};
 use crate::watcher::{PATIENCE, Role, Watcher, marks};
 
 fn start_with(program: &Path, fake: &Fake, id: &str) {
@@ -67,7 +67,7 @@ fn upgrade_by_rename() {
     for round in 0..3 {
         let before = marks(watcher.pid(Role::Responder));
         let new = fake.scratch.join("new");
-        fs::copy(&fake.runtime, &new).expect("copy");
+        copy(&fake.runtime, &new);
         fs::rename(&new, &fake.runtime).expect("rename");
         let remarked = || {
             let now = marks(watcher.pid(Role::Responder));
@@ -101,7 +101,7 @@ fn installed_later_and_removed() {
     for round in 0..2 {
         assert!(marked(0));
         fs::create_dir_all(&directory).expect("mkdir");
-        fs::copy(&fake.runtime, &later).expect("copy");
+        copy(&fake.runtime, &later);
         assert!(marked(1), "marked when it appears");
         let container = fake.container(&format!("c{round}"));
         start_with(&later, &fake, &container.id);

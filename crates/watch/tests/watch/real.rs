@@ -11,6 +11,8 @@ use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
 use serde_json::{Value, json};
 
+use crate::fake::copy;
+
 /// A copy of a runtime in a scratch directory.
 pub struct Real {
     pub scratch: Scratch,
@@ -31,10 +33,10 @@ impl Real {
         };
         let scratch = Scratch::new();
         let program = scratch.join(name);
-        fs::copy(&original, &program).expect("copy");
+        copy(&original, &program);
         if name == "lxcri" {
             let launcher = "lxcri-hook";
-            fs::copy(original.with_file_name(launcher), scratch.join(launcher)).expect("copy");
+            copy(&original.with_file_name(launcher), &scratch.join(launcher));
         }
         let runtime = match Runtime::in_layout(program, Layout::of_host()) {
             Ok(runtime) => runtime,
@@ -81,7 +83,7 @@ pub fn rootfs(path: &Path) {
         fs::create_dir_all(path.join(directory)).expect("mkdir");
     }
     let busybox = find_program("busybox").expect("busybox");
-    fs::copy(busybox, path.join("bin/busybox")).expect("copy busybox");
+    copy(&busybox, &path.join("bin/busybox"));
     for applet in ["sh", "date", "sleep", "true"] {
         symlink("busybox", path.join("bin").join(applet)).expect("symlink");
     }
