@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::directory::{Directory, order};
 use crate::files::{Content, HookFile, HookFiles, Other};
 use crate::opened::{self, Opened};
-use crate::problem::{Place, Report};
+use crate::problem::{FileProblem, Place, Report, Severity};
 use crate::source::{OnError, Source, Sources};
 
 /// Reads all sources. It never fails: what is wrong is in the result.
@@ -26,7 +26,7 @@ struct Loader<'a> {
     result: HookFiles,
 }
 
-/// A directory and what it counts.
+/// A directory that could be read, and the source that it is.
 struct Listed<'a> {
     directory: Directory,
     source: &'a Source,
@@ -36,6 +36,7 @@ struct Listed<'a> {
 impl<'a> Loader<'a> {
     fn directories(&mut self) {
         let mut listed = Vec::new();
+        // Which directories have a name, in their order.
         let mut names: BTreeMap<OsString, Vec<usize>> = BTreeMap::new();
         for (source, on_error) in &self.sources.list {
             let Source::Dir(path) = source else { continue };
@@ -51,16 +52,14 @@ impl<'a> Loader<'a> {
                         on_error: *on_error,
                     });
                 }
-                Err(reason) => self.other(path, *on_error, |report| {
-                    report.error(Place::File, reason);
-                }),
+                Err(reason) => self.remark(path, *on_error, Severity::Error, reason),
             }
         }
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_by_cached_key(|(name, _)| order(name));
         for (name, holders) in names {
             let holders: Vec<&Listed<'_>> = holders.iter().filter_map(|i| listed.get(*i)).collect();
-            self.name(&name, &holders);
+            self.choose(&name, &holders);
         }
     }
 
@@ -73,16 +72,15 @@ impl<'a> Loader<'a> {
     }
 
     /// The last directory that has the name counts.
-    fn name(&mut self, name: &OsStr, holders: &[&Listed<'a>]) {
+    fn choose(&mut self, name: &OsStr, holders: &[&Listed<'a>]) {
         for (i, holder) in holders.iter().enumerate().rev() {
             let path = holder.directory.file(name);
             let opened = opened::read(holder.directory.fd(), name, self.sources.access);
             match opened {
                 Ok(Opened::Gone) => continue,
                 Ok(Opened::Dangling) => {
-                    self.other(&path, holder.on_error, |report| {
-                        report.warning(Place::File, "is a symlink to nothing, ignored");
-                    });
+                    let reason = "is a symlink to nothing, ignored".to_owned();
+                    self.remark(&path, holder.on_error, Severity::Warning, reason);
                     continue;
                 }
                 Ok(Opened::Content(_) | Opened::Empty(_) | Opened::Null) | Err(_) => {}
@@ -160,15 +158,17 @@ impl<'a> Loader<'a> {
         HookFile { on_error, ..file }
     }
 
-    /// A problem of a name that makes no file.
-    fn other(&mut self, path: &Path, on_error: OnError, tell: impl FnOnce(&mut Report)) {
-        let mut report = Report::default();
-        tell(&mut report);
-        let problems = report.into_problems(path).into_iter();
-        self.result.others.extend(problems.map(|problem| Other {
-            problem,
+    /// A problem of a source, or of a name that makes no file.
+    fn remark(&mut self, path: &Path, on_error: OnError, severity: Severity, reason: String) {
+        self.result.others.push(Other {
+            problem: FileProblem {
+                file: path.to_owned(),
+                place: Place::File,
+                reason,
+                severity,
+            },
             on_error,
             survived: false,
-        }));
+        });
     }
 }

@@ -438,6 +438,7 @@ fn dropping_ends_the_thread() {
 fn a_change_is_told_and_no_change_is_not() {
     let tree = Tree::new();
     tree.hook("d/a.json", &["1"]);
+    tree.write("d/empty.json", "");
     let (tell, told) = mpsc::channel();
     let _live = Live::start(tree.sources(&["d"]), move |files| {
         let _ = tell.send(selected(files));

@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -17,6 +18,7 @@ use crate::load::load;
 use crate::source::{Source, Sources};
 use crate::text::{failed, failed_io};
 
+use merge::Merger;
 use watches::Watches;
 use worker::Worker;
 
@@ -75,8 +77,10 @@ impl Live {
         if let Some((path, reason)) = watches.refresh(&sources).into_iter().next() {
             return Err(LiveError::Watch { path, reason });
         }
-        let current: Current = Arc::new(RwLock::new(Arc::new(load(&sources))));
-        let worker = Worker::new(sources, watches, Arc::clone(&current), on_change);
+        let mut merger = Merger::default();
+        let files = merger.merge(&HookFiles::default(), load(&sources), Instant::now());
+        let current: Current = Arc::new(RwLock::new(Arc::new(files)));
+        let worker = Worker::new(sources, watches, merger, Arc::clone(&current), on_change);
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || worker.run())

@@ -30,12 +30,18 @@ pub struct Worker<F> {
 }
 
 impl<F: Fn(&Arc<HookFiles>)> Worker<F> {
-    pub fn new(sources: Sources, watches: Watches, current: Current, on_change: F) -> Worker<F> {
+    pub fn new(
+        sources: Sources,
+        watches: Watches,
+        merger: Merger,
+        current: Current,
+        on_change: F,
+    ) -> Worker<F> {
         Worker {
             sources,
             watches,
             current,
-            merger: Merger::default(),
+            merger,
             on_change,
         }
     }
