@@ -5,8 +5,25 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use hooks_d::{Container, HookFiles, Selected, Source, Sources, load};
+use hooks_d::{Access, Container, HookFiles, Selected, Source, Sources, load};
 use serde_json::{Value, json};
+
+/// Whether this is root, whose files alone are taken by default.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The same for a test of that: without root it is skipped, unless it must run.
+pub fn need_root() -> bool {
+    assert!(
+        is_root() || std::env::var_os("LXCRI_TEST_MUST_RUN").is_none_or(|v| v != "1"),
+        "this test needs root"
+    );
+    if !is_root() {
+        eprintln!("skipped: needs root");
+    }
+    is_root()
+}
 
 /// A directory below which sources are made.
 pub struct Tree {
@@ -48,7 +65,15 @@ impl Tree {
     }
 
     pub fn sources(&self, dirs: &[&str]) -> Sources {
-        Sources::from_dirs(dirs.iter().map(|dir| self.path(dir)))
+        Sources {
+            // Files of another user's tests are that user's.
+            access: if is_root() {
+                Access::RootOnly
+            } else {
+                Access::Anyone
+            },
+            ..Sources::from_dirs(dirs.iter().map(|dir| self.path(dir)))
+        }
     }
 
     pub fn load(&self, dirs: &[&str]) -> HookFiles {
@@ -58,7 +83,7 @@ impl Tree {
     /// A hooks.json with this content.
     pub fn hooks_json(&self, content: impl AsRef<[u8]>) -> HookFiles {
         let path = self.write("hooks.json", content);
-        let mut sources = Sources::default();
+        let mut sources = self.sources(&[]);
         sources
             .list
             .push((Source::HooksJson(path), Default::default()));
