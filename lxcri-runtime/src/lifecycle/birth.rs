@@ -163,9 +163,11 @@ impl<'a> Birth<'a> {
         // Through a descriptor, because the container's root may not be able to reach the file.
         let log = records.file();
         let fds: Vec<RawFd> = log.iter().map(AsRawFd::as_raw_fd).collect();
-        peer.send(kind::RUN_PHASE, &[], &fds)?;
-        // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
-        let answer = records.added_by_others(|| peer.receive(None))?;
+        let answer = records.added_by_others(|| {
+            peer.send(kind::RUN_PHASE, &[], &fds)?;
+            // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
+            peer.receive(None)
+        })?;
         match answer {
             Some(packet) if packet.kind == kind::PHASE_DONE => Ok(()),
             Some(packet) if packet.kind == kind::PHASE_FAILED => {
