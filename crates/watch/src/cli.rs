@@ -96,6 +96,22 @@ pub struct Watch {
     /// Form of the events
     #[arg(long, value_enum, default_value = "json")]
     pub format: FormatName,
+    /// Write an event about the node to Kubernetes for each new container
+    #[cfg(feature = "kubernetes")]
+    #[arg(long, requires = "node")]
+    pub kubernetes_events: bool,
+    /// Name of this machine in Kubernetes
+    #[cfg(feature = "kubernetes")]
+    #[arg(long, value_name = "NAME", requires = "kubernetes_events")]
+    pub node: Option<String>,
+    /// Address of Kubernetes' API server [default: that of the pod]
+    #[cfg(feature = "kubernetes")]
+    #[arg(long, value_name = "URL", requires = "kubernetes_events")]
+    pub kubernetes_server: Option<String>,
+    /// Directory with token and ca.crt for it
+    #[cfg(feature = "kubernetes")]
+    #[arg(long, value_name = "DIR", requires = "kubernetes_events", default_value = crate::kubernetes::CREDENTIALS)]
+    pub kubernetes_credentials: PathBuf,
     /// Take orders from stdin, a JSON object a line, and end at its end
     #[arg(long)]
     pub orders: bool,
@@ -181,6 +197,10 @@ impl Watch {
     /// The settings that these options mean.
     pub fn settings(self) -> Result<Settings> {
         let mut settings = Settings::new();
+        #[cfg(feature = "kubernetes")]
+        {
+            settings.kubernetes = self.kubernetes()?;
+        }
         if !self.runtime.is_empty() {
             let adapters: Vec<_> = self.runtime.iter().map(|r| r.adapter).collect();
             let used = ADAPTERS.iter().filter(|adapter| adapters.contains(adapter));
@@ -226,6 +246,33 @@ impl Watch {
             FormatName::Json => Format::Json,
         };
         Ok(settings)
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+impl Watch {
+    fn kubernetes(&self) -> Result<Option<crate::settings::Api>> {
+        let Some(node) = self.node.clone().filter(|_| self.kubernetes_events) else {
+            return Ok(None);
+        };
+        let server = match &self.kubernetes_server {
+            Some(server) => server.trim_end_matches('/').to_owned(),
+            None => crate::kubernetes::server_of_pod()
+                .context("--kubernetes-events: not in a pod, so --kubernetes-server is needed")?,
+        };
+        let (http, https) = (
+            server.starts_with("http://"),
+            server.starts_with("https://"),
+        );
+        ensure!(
+            http || https,
+            "--kubernetes-server {server}: no http or https URL"
+        );
+        Ok(Some(crate::settings::Api {
+            server,
+            credentials: self.kubernetes_credentials.clone(),
+            node,
+        }))
     }
 }
 

@@ -29,6 +29,8 @@ mod client;
 mod event;
 mod group;
 mod journal;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod lxc;
 mod message;
 mod order;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use hook_model::Hook;
 
 use crate::adapter::{ADAPTERS, Adapter};
+#[cfg(feature = "kubernetes")]
+pub use crate::kubernetes::Api;
 
 /// How long the responder waits beyond the hooks' own time before it lets go by itself.
 const GRACE: Duration = Duration::from_millis(500);
@@ -90,6 +92,9 @@ pub struct Settings {
     pub events: Wanted,
     /// How.
     pub format: Format,
+    /// Where events about new containers go besides stdout.
+    #[cfg(feature = "kubernetes")]
+    pub kubernetes: Option<Api>,
     /// Whether orders come on stdin, whose end is ours.
     pub orders: bool,
     /// Whether a start is held until an order lets it go, or its time is over.
@@ -121,6 +126,8 @@ impl Settings {
                 config: false,
             },
             format: Format::default(),
+            #[cfg(feature = "kubernetes")]
+            kubernetes: None,
             orders: false,
             hold: false,
         }

@@ -30,6 +30,8 @@ use crate::adapter::Adapter;
 use crate::channel::Channel;
 use crate::event::Event;
 use crate::journal::Journal;
+#[cfg(feature = "kubernetes")]
+use crate::kubernetes::Publisher;
 use crate::message::{Control, Notice, Report};
 use crate::process::{FileId, Identity};
 use crate::say::say;
@@ -66,6 +68,8 @@ struct Worker {
     expectations: Expectations,
     roster: Roster,
     holds: Holds,
+    #[cfg(feature = "kubernetes")]
+    publisher: Option<Publisher>,
     waiting: Mutex<Waiting>,
     directories: Directories,
     schedule: Schedule<Later>,
@@ -116,6 +120,8 @@ pub fn run(
         expectations: Expectations::default(),
         roster: Roster::default(),
         holds: Holds::default(),
+        #[cfg(feature = "kubernetes")]
+        publisher: settings.kubernetes.clone().map(Publisher::new),
         waiting: Mutex::default(),
         directories: Directories::new()?,
         schedule: Schedule::new(),

@@ -84,6 +84,11 @@ impl Worker {
         let adopted = found.how == How::Late && process.start < self.since;
         let readable = found.config.is_ok();
         let (container, text) = describe(&found);
+        #[cfg(feature = "kubernetes")]
+        if let Some(publisher) = self.publisher.as_ref().filter(|_| !adopted) {
+            let failed = found.config.as_ref().err().map(ToString::to_string);
+            publisher.publish(container.about(), text.clone(), failed);
+        }
         if let Err(error) = found.config {
             say(format!("{}: {error}", container.id));
         }

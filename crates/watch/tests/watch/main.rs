@@ -8,6 +8,8 @@ mod fake;
 mod faults;
 mod hooks;
 mod hostile;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod library;
 mod options;
 mod paths;
