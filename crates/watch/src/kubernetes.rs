@@ -1,7 +1,7 @@
 //! Events about this node in Kubernetes: a container was created, with this configuration or without one.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -13,6 +13,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::event::About;
 use crate::say::say;
+use crate::settings::Api;
 
 /// Where a pod finds its token and the certificate of the API server's authority.
 pub const CREDENTIALS: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -24,17 +25,6 @@ const MOST: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest configuration in bytes that is sent along; the API server refuses objects of more than 1.5 MiB.
 const LARGEST: usize = 256 << 10;
-
-/// An API server, and who we are to it.
-#[derive(Clone, Debug)]
-pub struct Api {
-    /// `https://HOST:PORT`, without a slash at the end.
-    pub server: String,
-    /// The directory with `token` and `ca.crt`.
-    pub credentials: PathBuf,
-    /// This node.
-    pub node: String,
-}
 
 /// The API server as a pod is told of it.
 pub fn server_of_pod() -> Option<String> {

@@ -27,6 +27,7 @@ mod channel;
 pub mod cli;
 mod client;
 mod event;
+mod file_id;
 mod group;
 mod journal;
 #[cfg(feature = "kubernetes")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::FileId;
+use crate::file_id::FileId;
 
 /// From the responder to the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,16 +8,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
+use crate::file_id::FileId;
 use crate::sys;
-
-/// A file, whatever path leads to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileId {
-    /// Device number of the file system.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-}
 
 /// A process, safe against its pid being used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

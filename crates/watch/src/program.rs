@@ -8,7 +8,7 @@ use nix::sys::stat::fstat;
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 
 use crate::bundle::Config;
-use crate::process::FileId;
+use crate::file_id::FileId;
 use crate::sys;
 use crate::view::{View, is_regular};
 

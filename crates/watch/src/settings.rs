@@ -6,8 +6,6 @@ use std::time::Duration;
 use hook_model::Hook;
 
 use crate::adapter::{ADAPTERS, Adapter};
-#[cfg(feature = "kubernetes")]
-pub use crate::kubernetes::Api;
 
 /// How long the responder waits beyond the hooks' own time before it lets go by itself.
 const GRACE: Duration = Duration::from_millis(500);
@@ -68,6 +66,18 @@ impl PartialEq for Adapter {
 }
 
 impl Eq for Adapter {}
+
+/// An API server, and who we are to it.
+#[cfg(feature = "kubernetes")]
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// `https://HOST:PORT`, without a slash at the end.
+    pub server: String,
+    /// The directory with `token` and `ca.crt`.
+    pub credentials: PathBuf,
+    /// This node.
+    pub node: String,
+}
 
 /// Everything.
 #[derive(Debug)]

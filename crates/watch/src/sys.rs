@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::unistd::ForkResult;
 
-use crate::process::FileId;
+use crate::file_id::FileId;
 
 /// Identifies the file behind an open descriptor without asking whoever serves its file system: a server in user space
 /// that does not answer must not hold the caller.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::adapter::Adapter;
 use crate::bundle::Config;
-use crate::process::{self, FileId, Identity};
+use crate::file_id::FileId;
+use crate::process::{self, Identity};
 use crate::program::Program;
 use crate::worker::peer::Peer;
 

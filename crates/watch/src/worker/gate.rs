@@ -2,22 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 
 use crate::adapter::{Adapter, Request, Verb};
 use crate::bundle::{Config, ConfigError};
-use crate::process::{self, FileId, Identity};
+use crate::file_id::FileId;
+use crate::process::{self, Identity};
 use crate::say::say;
 use crate::view::View;
 use crate::worker::expect::{Executor, Expected};
+use crate::worker::schedule::LOOK_AGAIN;
 use crate::worker::watched::{Found, How};
 use crate::worker::{Later, Worker};
 use crate::{argv, lxc, program};
-
-/// When a container is looked at that may have started unseen.
-pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whoever has called a runtime.
 struct Caller {

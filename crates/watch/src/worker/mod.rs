@@ -29,11 +29,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::adapter::Adapter;
 use crate::channel::Channel;
 use crate::event::Event;
+use crate::file_id::FileId;
 use crate::journal::Journal;
 #[cfg(feature = "kubernetes")]
 use crate::kubernetes::Publisher;
 use crate::message::{Control, Notice, Report};
-use crate::process::{FileId, Identity};
+use crate::process::Identity;
 use crate::say::say;
 use crate::settings::{Root, Settings};
 
@@ -220,7 +221,7 @@ impl Loop {
                     let _ = self.supervisor.send(&pong.encode(), None);
                 }
                 (Some(Control::Peer), Some(fd)) => self.connect(fd)?,
-                (Some(Control::Gap), _) => self.worker.later(Later::Scan, gate::LOOK_AGAIN),
+                (Some(Control::Gap), _) => self.worker.later(Later::Scan, schedule::LOOK_AGAIN),
                 _ => {}
             }
         }

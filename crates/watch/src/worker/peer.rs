@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 
 use crate::channel::Channel;
+use crate::file_id::FileId;
 use crate::message::Order;
-use crate::process::FileId;
 use crate::say::say;
 
 /// The responder as the worker sees it.

@@ -16,8 +16,8 @@ use crate::process::{self, Identity};
 use crate::say::say;
 use crate::settings::Root;
 use crate::view::{ReadError, View};
-use crate::worker::gate::LOOK_AGAIN;
 use crate::worker::memory::Entry;
+use crate::worker::schedule::LOOK_AGAIN;
 use crate::worker::watched::{Found, How};
 use crate::worker::{Later, Worker, lock};
 

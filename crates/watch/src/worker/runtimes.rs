@@ -8,7 +8,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 
 use crate::adapter::Adapter;
-use crate::process::FileId;
+use crate::file_id::FileId;
 use crate::program::check_file_system;
 use crate::say::say;
 use crate::settings::Runtime;

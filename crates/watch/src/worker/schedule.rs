@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// When a container is looked at that may have started unseen.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Things with the moments at which they are due.
 pub struct Schedule<T>(Mutex<BTreeMap<T, Instant>>);
 

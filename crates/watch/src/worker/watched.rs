@@ -18,7 +18,7 @@ use crate::worker::memory::Entry;
 use crate::worker::roster::{Claim, Container};
 use crate::worker::{Later, Worker, lock};
 
-use super::gate::LOOK_AGAIN;
+use super::schedule::LOOK_AGAIN;
 
 /// A container that was noticed.
 pub struct Found {
