@@ -16,6 +16,7 @@ use super::console::{self, Pty};
 use super::error::{CallError, Error};
 use super::finish;
 use super::guest;
+use super::identity::Identity;
 use super::kernel;
 use super::nodes;
 use super::plan::MountPlan;
@@ -23,7 +24,8 @@ use super::resolve::Root;
 use super::sources::{CGROUP_ROOT, Sources, identity};
 use super::steps::{PropagationKind, Step};
 use super::sys;
-use super::thread::{Identity, in_thread, in_thread_beside};
+use super::thread::{in_thread, in_thread_beside};
+use super::work::Work;
 
 /// Carries out a plan. Each method works in a thread of its own that joins the container's mount namespace and leaves
 /// the caller's alone; it returns when that thread has ended.
@@ -32,20 +34,6 @@ pub struct Engine {
     namespace: OwnedFd,
     identity: Option<Identity>,
     work: Work,
-}
-
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) plan: MountPlan,
-    pub(super) sources: Sources,
-    pub(super) rootfs: PathBuf,
-    pub(super) lxc_dev: bool,
-    pub(super) aside: PathBuf,
-    /// Open since the rendezvous; the same mount after the pivot.
-    pub(super) root: Option<Root>,
-    pub(super) standing: Vec<Standing>,
-    /// The host's /dev/null, detached, for the first masked file.
-    pub(super) null: Option<OwnedFd>,
 }
 
 impl Engine {
@@ -165,12 +153,6 @@ impl Begin {
 }
 
 impl Work {
-    pub(super) fn root(&self) -> Result<&Root, Error> {
-        self.root.as_ref().ok_or_else(|| {
-            Error::Unusable("the container's mounts have not been made yet".to_owned())
-        })
-    }
-
     fn make(&mut self, maker: &mut dyn SuperblockMaker) -> Result<(), Error> {
         self.uncover_cgroups()
             .map_err(|error| error.during(format!("cannot uncover {CGROUP_ROOT}")))?;

@@ -16,11 +16,11 @@ use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::Mode;
 
 use super::attach;
-use super::engine::Work;
 use super::error::{CallError, Error};
 use super::kernel;
 use super::steps::{PropagationKind, Step};
 use super::sys;
+use super::work::Work;
 use crate::mountinfo::{self, Entry};
 
 pub(super) fn restore(work: &Work) -> Result<(), Error> {

@@ -9,17 +9,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
 
 use super::error::{CallError, Error};
+use super::identity::Identity;
 use super::sys;
 use crate::sys::mount_id;
-
-/// Host ids of a container's root, whom what is made in a container with a user namespace belongs to.
-///
-/// The host's root has no id in such a namespace: it could not even create a file on its file systems (EOVERFLOW).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-}
 
 /// Runs `work` in `namespaces`, with umask 0, and as `identity` if there is one; the caller's thread is not changed.
 pub(crate) fn in_thread<R: Send>(

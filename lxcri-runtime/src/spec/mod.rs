@@ -3,6 +3,7 @@
 //! Everything but [`load`], [`read`] and [`HostFacts::read`] is free of I/O.
 #![forbid(unsafe_code)]
 
+mod add_hook;
 pub mod capabilities;
 mod check;
 mod hooks;
