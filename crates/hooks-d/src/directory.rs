@@ -1,15 +1,17 @@
 //! A hooks.d directory: opened once, judged and listed through its descriptor.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{fstat, fstatat};
 
+use crate::below::{on_host, open_below};
 use crate::opened;
 use crate::source::Access;
 use crate::text::failed;
@@ -20,13 +22,23 @@ const SUFFIX: &[u8] = b".json";
 pub struct Directory {
     path: PathBuf,
     dir: Dir,
+    host_root: Option<PathBuf>,
 }
 
 impl Directory {
-    /// Opens a directory that may be trusted; `None` when there is none. The error is a reason.
-    pub fn open(path: &Path, access: Access) -> Result<Option<Directory>, String> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = match Dir::open(path, flags, Mode::empty()) {
+    /// Opens a directory that may be trusted; `None` when there is none. When it lies below `host_root`, symlinks on the way
+    /// and in it are resolved as on that host. The error is a reason.
+    pub fn open(
+        path: &Path,
+        access: Access,
+        host_root: Option<&Path>,
+    ) -> Result<Option<Directory>, String> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let opened = match on_host(path, host_root) {
+            Some((root, below)) => open_below(root, below, flags).map(OwnedFd::from),
+            None => openat2(AT_FDCWD, path, plain(flags)),
+        };
+        let dir = match opened.and_then(Dir::from_fd) {
             Ok(dir) => dir,
             Err(Errno::ENOENT) => return Ok(None),
             Err(Errno::ENOTDIR) => return Err("is not a directory".to_owned()),
@@ -37,6 +49,7 @@ impl Directory {
         Ok(Some(Directory {
             path: path.to_owned(),
             dir,
+            host_root: host_root.map(Path::to_owned),
         }))
     }
 
@@ -53,15 +66,32 @@ impl Directory {
         Ok(names)
     }
 
-    /// For opening its files.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
+    /// Opens one of its files. Symlinks are followed, since package managers and Kubernetes make them in directories that only
+    /// root can write to.
+    pub fn open_file(&self, name: &OsStr, flags: OFlag) -> nix::Result<File> {
+        let path = self.file(name);
+        match on_host(&path, self.host_root.as_deref()) {
+            Some((root, below)) => open_below(root, below, flags),
+            None => openat2(&self.dir, name, plain(flags)).map(File::from),
+        }
+    }
+
+    /// Whether it has this name at all, even as a symlink to nothing.
+    pub fn has(&self, name: &OsStr) -> bool {
+        fstatat(&self.dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// The path of a file in it.
     pub fn file(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// As in our own mount namespace.
+fn plain(flags: OFlag) -> OpenHow {
+    OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS)
 }
 
 /// What files are ordered by: the name in lower case by code point, as Go's strings.ToLower has it, then the name itself.

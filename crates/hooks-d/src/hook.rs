@@ -1,13 +1,13 @@
 //! The hook object that all schemas share: its members, its pin, its executable.
 
-use std::fs::File;
 use std::path::Path;
 
 use hook_model::check::{NotExecutable, check_executable, check_metadata};
 use hook_model::{DEFAULT_PATH, Hook, Phase};
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use serde_json::{Map, Value};
 
+use crate::below::open_below;
 use crate::definition::{Definition, NotADigest, Sha256, Stage};
 use crate::members::Members;
 use crate::problem::Report;
@@ -100,15 +100,9 @@ pub fn check(definition: &Definition, place: &str, host_root: Option<&Path>, rep
     }
 }
 
-/// Resolves symlinks as a process of the host would.
 fn check_below(hook: &Hook, root: &Path) -> Result<(), NotExecutable> {
-    let path = || hook.path.clone();
-    let root = File::open(root).map_err(|e| NotExecutable::Stat(path(), e))?;
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let metadata = openat2(&root, &hook.path, how)
+    let metadata = open_below(root, &hook.path, OFlag::O_PATH)
         .map_err(std::io::Error::from)
-        .and_then(|fd| File::from(fd).metadata());
+        .and_then(|file| file.metadata());
     check_metadata(hook, metadata)
 }

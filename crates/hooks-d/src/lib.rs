@@ -5,6 +5,7 @@
 //! hooks a [`Container`] gets. `docs/hooks-d.md` is the normative description.
 #![forbid(unsafe_code)]
 
+mod below;
 mod condition;
 mod container;
 mod definition;

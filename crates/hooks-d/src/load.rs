@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+
+use crate::below::open_below;
 use crate::directory::{Directory, order};
 use crate::files::{Content, HookFile, HookFiles, Other};
 use crate::opened::{self, Opened};
 use crate::problem::{FileProblem, Place, Report, Severity};
 use crate::source::{OnError, Source, Sources};
+use crate::text::failed;
 
 /// Reads all sources. It never fails: what is wrong is in the result.
 pub fn load(sources: &Sources) -> HookFiles {
@@ -16,6 +20,7 @@ pub fn load(sources: &Sources) -> HookFiles {
         sources,
         result: HookFiles::default(),
     };
+    loader.host_root();
     loader.directories();
     loader.hooks_json();
     loader.result
@@ -64,18 +69,33 @@ impl<'a> Loader<'a> {
     }
 
     fn list(&self, path: &Path) -> Result<Option<(Directory, Vec<OsString>)>, String> {
-        let Some(mut directory) = Directory::open(path, self.sources.access)? else {
+        let Some(mut directory) = self.open(path)? else {
             return Ok(None);
         };
         let names = directory.names()?;
         Ok(Some((directory, names)))
     }
 
+    /// Without the root of the host all sources below it would just be missing.
+    fn host_root(&mut self) {
+        if let Some(root) = &self.sources.host_root
+            && let Err(errno) = open_below(root, Path::new("/"), OFlag::O_PATH)
+        {
+            let on_error = self.sources.list.first().map(|(_, on_error)| *on_error);
+            let reason = failed("open", errno);
+            self.remark(root, on_error.unwrap_or_default(), Severity::Error, reason);
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<Option<Directory>, String> {
+        Directory::open(path, self.sources.access, self.sources.host_root.as_deref())
+    }
+
     /// The last directory that has the name counts.
     fn choose(&mut self, name: &OsStr, holders: &[&Listed<'a>]) {
         for (i, holder) in holders.iter().enumerate().rev() {
             let path = holder.directory.file(name);
-            let opened = opened::read(holder.directory.fd(), name, self.sources.access);
+            let opened = opened::read(&holder.directory, name, self.sources.access);
             match opened {
                 Ok(Opened::Gone) => continue,
                 Ok(Opened::Dangling) => {
@@ -119,11 +139,11 @@ impl<'a> Loader<'a> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err("is not the path of a file".to_owned());
         };
-        let access = self.sources.access;
-        let directory = Directory::open(parent, access)
+        let directory = self
+            .open(parent)
             .map_err(|reason| format!("the directory {}: {reason}", parent.display()))?;
         match directory {
-            Some(directory) => opened::read(directory.fd(), name, access),
+            Some(directory) => opened::read(&directory, name, self.sources.access),
             None => Ok(Opened::Gone),
         }
     }

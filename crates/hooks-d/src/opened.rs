@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, makedev};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, SFlag, fstat, makedev};
 
+use crate::directory::Directory;
 use crate::source::Access;
 use crate::text::{failed, failed_io};
 
@@ -33,11 +34,10 @@ pub enum Opened {
     Gone,
 }
 
-/// Reads the file `name` in `dir`, or at the absolute path `name`. Symlinks are followed, since package managers and
-/// Kubernetes make them in directories that only root can write to. The error is a reason.
-pub fn read(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Opened, String> {
+/// Reads the file `name` of a directory. The error is a reason.
+pub fn read(directory: &Directory, name: &OsStr, access: Access) -> Result<Opened, String> {
     for _ in 0..ATTEMPTS {
-        if let Some(opened) = read_once(dir, name, access)? {
+        if let Some(opened) = read_once(directory, name, access)? {
             return Ok(opened);
         }
     }
@@ -45,15 +45,17 @@ pub fn read(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Opened,
 }
 
 /// `None` when the file was written to meanwhile.
-fn read_once(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Option<Opened>, String> {
+fn read_once(
+    directory: &Directory,
+    name: &OsStr,
+    access: Access,
+) -> Result<Option<Opened>, String> {
     // A FIFO must not hold us, nor a terminal become ours.
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let how = OpenHow::new()
-        .flags(flags)
-        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let file = match openat2(dir, name, how) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::ENOENT) => return Ok(Some(missing(dir, name))),
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = match directory.open_file(name, flags) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) if directory.has(name) => return Ok(Some(Opened::Dangling)),
+        Err(Errno::ENOENT) => return Ok(Some(Opened::Gone)),
         Err(errno) => return Err(failed("open", errno)),
     };
     let before = stat(&file)?;
@@ -77,13 +79,6 @@ fn read_once(dir: BorrowedFd<'_>, name: &OsStr, access: Access) -> Result<Option
     } else {
         Opened::Content(content)
     }))
-}
-
-fn missing(dir: BorrowedFd<'_>, name: &OsStr) -> Opened {
-    match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(_) => Opened::Dangling,
-        Err(_) => Opened::Gone,
-    }
 }
 
 /// All of a file of this size. That there is no more is known from its size afterwards, which saves a read.

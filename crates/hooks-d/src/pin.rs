@@ -9,9 +9,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256 as Hasher};
 
+use crate::below::open_below;
 use crate::definition::Sha256;
 use crate::select::Selected;
 use crate::text::failed_io;
@@ -62,11 +63,7 @@ pub fn verify(selected: &Selected) -> Result<Option<OwnedFd>, PinError> {
 /// As [`verify`].
 pub fn verify_below(selected: &Selected, host_root: &Path) -> Result<Option<OwnedFd>, PinError> {
     verify_with(selected, |path, flags| {
-        let root = File::open(host_root)?;
-        let how = OpenHow::new()
-            .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        Ok(File::from(openat2(&root, path, how)?))
+        Ok(open_below(host_root, path, flags | OFlag::O_RDONLY)?)
     })
 }
 

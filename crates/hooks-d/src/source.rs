@@ -54,7 +54,8 @@ pub struct Sources {
     /// Who may own and write the directories and files.
     pub access: Access,
     /// A directory that is the root of the host on which the hooks run, for a program in a container. The paths of hooks
-    /// are looked for below it, the sources are not.
+    /// are looked for below it. Sources are paths in our own mount namespace; symlinks of those that lie below it are resolved
+    /// as on the host.
     pub host_root: Option<PathBuf>,
 }
 

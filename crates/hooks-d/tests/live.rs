@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
@@ -12,41 +12,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Tree, always, container, need_root, order};
-use hooks_d::{HookFiles, Live, OnError, Source};
-
-/// How long a change may take to be seen on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn start(tree: &Tree, dirs: &[&str]) -> Live {
-    Live::start(tree.sources(dirs), |_| {}).unwrap()
-}
-
-fn selected(files: &HookFiles) -> Vec<String> {
-    order(&files.select(&container(&[], &["sh"])).hooks)
-}
-
-fn until(live: &Live, what: &str, holds: impl Fn(&HookFiles) -> bool) {
-    let began = Instant::now();
-    while !holds(&live.current()) {
-        assert!(began.elapsed() < DEADLINE, "{what}: {:?}", live.current());
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Waits until exactly these hooks are in force.
-#[track_caller]
-fn until_selected(live: &Live, hooks: &[&str]) {
-    until(live, &format!("{hooks:?}"), |files| {
-        selected(files) == hooks
-    });
-}
-
-/// Writes beside and renames.
-fn replace(tree: &Tree, name: &str, args: &[&str]) {
-    let temporary = tree.hook(&format!("{name}.tmp"), args);
-    fs::rename(temporary, tree.path(name)).unwrap();
-}
+use common::live::{DEADLINE, replace, selected, sleeps, start, task, until, until_selected};
+use common::{Tree, always, container, need_root};
+use hooks_d::{Live, OnError, Source};
 
 #[test]
 fn files_appear_change_and_vanish() {
@@ -144,73 +112,6 @@ fn an_empty_override_disables_once_it_has_been_empty_for_a_while() {
 }
 
 #[test]
-fn a_directory_missing_at_the_start_is_picked_up_when_it_appears() {
-    let tree = Tree::new();
-    let live = start(&tree, &["a/b/c/d"]);
-    tree.hook("a/b/c/d/x.json", &["1"]);
-    until_selected(&live, &["1"]);
-    fs::remove_dir_all(tree.path("a")).unwrap();
-    until_selected(&live, &[]);
-    tree.hook("a/b/c/d/y.json", &["2"]);
-    until_selected(&live, &["2"]);
-    tree.hook("a/b/c/d/z.json", &["3"]);
-    until_selected(&live, &["2", "3"]);
-}
-
-#[test]
-fn a_directory_that_was_created_elsewhere_is_renamed_into_place() {
-    let tree = Tree::new();
-    tree.hook("new/x.json", &["1"]);
-    let live = start(&tree, &["etc/d"]);
-    fs::create_dir(tree.path("etc")).unwrap();
-    fs::rename(tree.path("new"), tree.path("etc/d")).unwrap();
-    until_selected(&live, &["1"]);
-    tree.hook("etc/d/y.json", &["2"]);
-    until_selected(&live, &["1", "2"]);
-    // Renamed away, its files count no more; nor do changes in it.
-    fs::rename(tree.path("etc/d"), tree.path("old")).unwrap();
-    until_selected(&live, &[]);
-    tree.hook("old/z.json", &["3"]);
-    fs::create_dir(tree.path("etc/d")).unwrap();
-    tree.hook("etc/d/z.json", &["4"]);
-    until_selected(&live, &["4"]);
-}
-
-#[test]
-fn a_directory_above_is_renamed() {
-    let tree = Tree::new();
-    tree.hook("a/b/d/x.json", &["1"]);
-    let live = start(&tree, &["a/b/d"]);
-    fs::rename(tree.path("a"), tree.path("z")).unwrap();
-    until_selected(&live, &[]);
-    fs::rename(tree.path("z"), tree.path("a")).unwrap();
-    until_selected(&live, &["1"]);
-    tree.hook("a/b/d/y.json", &["2"]);
-    until_selected(&live, &["1", "2"]);
-}
-
-#[test]
-fn symlinks_are_followed_to_what_they_lead_to() {
-    let tree = Tree::new();
-    // As Kubernetes mounts a ConfigMap.
-    tree.hook("d/..v1/a.json", &["1"]);
-    tree.hook("d/..v2/a.json", &["2"]);
-    tree.link("d/..data", "..v1");
-    tree.link("d/a.json", "..data/a.json");
-    let target = tree.hook("elsewhere/b.json", &["x"]);
-    tree.link("d/b.json", &target);
-    let live = start(&tree, &["d"]);
-    assert_eq!(selected(&live.current()), ["1", "x"]);
-    symlink("..v2", tree.path("d/..tmp")).unwrap();
-    fs::rename(tree.path("d/..tmp"), tree.path("d/..data")).unwrap();
-    until_selected(&live, &["2", "x"]);
-    tree.hook("elsewhere/b.json", &["y"]);
-    until_selected(&live, &["2", "y"]);
-    replace(&tree, "elsewhere/b.json", &["z"]);
-    until_selected(&live, &["2", "z"]);
-}
-
-#[test]
 fn a_directory_that_others_can_write_to_keeps_what_was_read_before() {
     if !need_root() {
         return;
@@ -257,6 +158,23 @@ fn hooks_json_is_watched() {
     until(&live, "the failure", |files| files.verdict().is_err());
     fs::write(&path, json("3")).unwrap();
     until_selected(&live, &["3"]);
+}
+
+/// Packages and DaemonSets install the file of a hook and its executable in any order.
+#[test]
+fn an_executable_that_appears_after_its_file_is_noticed() {
+    let tree = Tree::new();
+    let program = tree.path("bin/hook");
+    let mut file = always(&["late"]);
+    file["hook"]["path"] = program.to_str().unwrap().into();
+    tree.write("d/a.json", file.to_string());
+    let live = start(&tree, &["d"]);
+    assert_eq!(selected(&live.current()), Vec::<String>::new());
+    assert!(live.current().verdict().is_err());
+    tree.write("bin/hook", "");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    until_selected(&live, &["late"]);
+    assert!(live.current().verdict().is_ok());
 }
 
 /// Calls `write` about a thousand times a second until it is dropped.
@@ -378,11 +296,6 @@ fn lost_events_lead_to_a_rescan() {
     until_selected(&live, &["1", "2", "3"]);
 }
 
-/// A running thread of this process.
-fn task(tid: i32) -> String {
-    format!("/proc/self/task/{tid}")
-}
-
 /// Starts and makes one change, and tells the thread.
 fn start_and_learn_thread(tree: &Tree) -> (Live, i32) {
     tree.hook("d/a.json", &["1"]);
@@ -403,23 +316,11 @@ fn the_thread_does_nothing_when_nothing_happens() {
     let tree = Tree::in_a_quiet_place();
     let (live, tid) = start_and_learn_thread(&tree);
     until_selected(&live, &["1", "2"]);
-    let switches = || {
-        let status = fs::read_to_string(task(tid) + "/status").unwrap();
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("voluntary_ctxt_switches"))
-            .unwrap();
-        line.split_whitespace()
-            .last()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
-    // Somebody may work in the directories above all the same; a thread that polls would wake up in every period.
+    // It may still be in a burst; a thread that polls would wake up in every period.
     let quiet = (0..60).any(|_| {
-        let before = switches();
+        let before = sleeps(tid);
         thread::sleep(Duration::from_millis(500));
-        switches() == before
+        sleeps(tid) == before
     });
     assert!(quiet, "the thread wakes up all the time");
 }

@@ -2,23 +2,20 @@
 
 mod merge;
 mod watches;
+mod way;
 mod worker;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::files::HookFiles;
-use crate::load::load;
 use crate::source::{Source, Sources};
 use crate::text::{failed, failed_io};
 
-use merge::Merger;
 use watches::Watches;
 use worker::Worker;
 
@@ -30,7 +27,9 @@ const THREAD: &str = "hooks-d-live";
 /// The last good version of each file stays in force while the file is half-written or bad; its problem is among the
 /// problems, but not part of the verdict. A deleted file is gone. Directories may appear, vanish and be renamed.
 ///
-/// One thread waits for inotify and does nothing until something happens. It ends when this value is dropped.
+/// One thread waits for inotify and does nothing until something happens, unless something is wrong that inotify does not tell
+/// the end of: while there is an error or a directory cannot be watched, everything is read again every five seconds. The thread
+/// ends when this value is dropped.
 #[derive(Debug)]
 pub struct Live {
     current: Current,
@@ -41,50 +40,34 @@ pub struct Live {
 /// What is in force, shared with the thread.
 type Current = Arc<RwLock<Arc<HookFiles>>>;
 
-/// Why sources cannot be watched.
+/// Why sources cannot be watched: a system call that failed.
 #[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    /// A system call failed.
-    #[error("watch hook files: {0}")]
-    Call(String),
-    /// A directory cannot be watched.
-    #[error("watch {path:?}: {reason}")]
-    Watch {
-        /// The directory.
-        path: PathBuf,
-        /// What the kernel says.
-        reason: String,
-    },
-}
+#[error("watch hook files: {0}")]
+pub struct LiveError(String);
 
 impl Live {
     /// Reads the sources and begins to watch them. `on_change` is called on the thread, each time that files, hooks or
     /// problems have changed since.
     ///
     /// # Errors
-    /// When there can be no thread, no inotify instance, or no watch on a directory that exists.
+    /// When there can be no thread. A directory that cannot be watched is among the problems.
     pub fn start(
         sources: Sources,
         on_change: impl Fn(&Arc<HookFiles>) + Send + 'static,
     ) -> Result<Live, LiveError> {
-        let sources = absolute(sources).map_err(|e| LiveError::Call(failed_io("getcwd", &e)))?;
+        let sources = absolute(sources).map_err(|e| LiveError(failed_io("getcwd", &e)))?;
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|e: Errno| LiveError::Call(failed("eventfd", e)))?;
+            .map_err(|e: Errno| LiveError(failed("eventfd", e)))?;
         let stop = Arc::new(stop);
-        let mut watches = Watches::new(Arc::clone(&stop))
-            .map_err(|e| LiveError::Call(failed_io("inotify_init1", &e)))?;
-        // First the watches: what changes after the reading is then seen.
-        if let Some((path, reason)) = watches.refresh(&sources).into_iter().next() {
-            return Err(LiveError::Watch { path, reason });
-        }
-        let mut merger = Merger::default();
-        let files = merger.merge(&HookFiles::default(), load(&sources), Instant::now());
-        let current: Current = Arc::new(RwLock::new(Arc::new(files)));
-        let worker = Worker::new(sources, watches, merger, Arc::clone(&current), on_change);
+        let watches = Watches::new(Arc::clone(&stop));
+        let current = Current::default();
+        let mut worker = Worker::new(sources, watches, Arc::clone(&current), on_change);
+        let (files, due) = worker.read();
+        set(&current, Arc::new(files));
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
-            .spawn(move || worker.run())
-            .map_err(|e| LiveError::Call(failed_io("clone", &e)))?;
+            .spawn(move || worker.run(due))
+            .map_err(|e| LiveError(failed_io("clone", &e)))?;
         Ok(Live {
             current,
             stop,

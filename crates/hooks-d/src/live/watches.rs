@@ -1,6 +1,6 @@
-//! inotify on all directories whose changes can change hooks, and waiting for it.
+//! inotify on all files and directories whose changes can change hooks, and waiting for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd;
@@ -13,40 +13,29 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 
+use super::way::{self, Goal, Names, Watcher};
+use crate::below::on_host;
 use crate::source::{Source, Sources};
 use crate::text::failed_io;
 
 /// Room for some hundred events.
 const BUFFER: usize = 16 << 10;
 
-/// What can make a path lead elsewhere.
-const WAY: WatchMask = WatchMask::CREATE
-    .union(WatchMask::MOVE)
-    .union(WatchMask::DELETE)
-    .union(WatchMask::DELETE_SELF)
-    .union(WatchMask::MOVE_SELF);
-/// What can change files and who may write to them. Writers are done when they close a file.
-const CONTENT: WatchMask = WatchMask::CLOSE_WRITE.union(WatchMask::ATTRIB);
-
 /// The inotify instance and what it watches.
 pub struct Watches {
-    inotify: Inotify,
-    interests: BTreeMap<PathBuf, Watch>,
+    /// Absent while the system has none left.
+    inotify: Option<Inotify>,
+    watched: BTreeMap<PathBuf, Watch>,
     stop: Arc<EventFd>,
 }
 
-/// A watched directory.
+/// What is watched under a path.
 struct Watch {
     descriptor: WatchDescriptor,
-    interest: Interest,
-}
-
-/// Which names of a directory matter.
-#[derive(Clone, Debug, Default)]
-struct Interest {
-    /// Every name, and the directory itself: it is a source.
+    mask: WatchMask,
+    /// Every name in it matters.
     all: bool,
-    /// These names: directories or files on the way to a source.
+    /// These names matter.
     names: BTreeSet<OsString>,
 }
 
@@ -64,99 +53,68 @@ pub enum Woken {
 }
 
 impl Watches {
-    pub fn new(stop: Arc<EventFd>) -> io::Result<Watches> {
-        Ok(Watches {
-            inotify: Inotify::init()?,
-            interests: BTreeMap::new(),
+    /// Nothing is watched before the first [`Watches::refresh`].
+    pub fn new(stop: Arc<EventFd>) -> Watches {
+        Watches {
+            inotify: None,
+            watched: BTreeMap::new(),
             stop,
-        })
+        }
     }
 
-    /// Watches the directories of the sources as they are now, and all above them up to the root, so that those that are
-    /// missing are seen when they appear. The result names what cannot be watched and why.
+    /// Watches the sources as they are now, and the ways to them, so that those that are missing are seen when they appear. The
+    /// result names what cannot be watched and why.
     pub fn refresh(&mut self, sources: &Sources) -> Vec<(PathBuf, String)> {
-        let before = std::mem::take(&mut self.interests);
-        let mut problems = Vec::new();
+        if self.inotify.is_none() {
+            match Inotify::init() {
+                Ok(inotify) => self.inotify = Some(inotify),
+                Err(e) => {
+                    let reason = failed_io("inotify_init1", &e);
+                    let paths = sources.list.iter().map(|(source, _)| source.path());
+                    return paths
+                        .map(|path| (path.to_owned(), reason.clone()))
+                        .collect();
+                }
+            }
+        }
+        let Some(inotify) = &self.inotify else {
+            return Vec::new();
+        };
+        let mut round = Round {
+            inotify,
+            watched: BTreeMap::new(),
+            problems: Vec::new(),
+        };
         for (source, _) in &sources.list {
-            match source {
-                Source::Dir(dir) => {
-                    self.watch_source(dir, None, &mut problems);
-                    for (target, name) in targets(dir) {
-                        self.watch_source(&target, Some(&name), &mut problems);
-                    }
-                }
-                Source::HooksJson(file) => {
-                    if let (Some(dir), Some(name)) = (file.parent(), file.file_name()) {
-                        self.watch_source(dir, Some(name), &mut problems);
-                    }
-                }
-            }
+            round.follow(source, sources.host_root.as_deref());
         }
-        for (path, watch) in before {
-            let is_used = |w: &Watch| w.descriptor == watch.descriptor;
-            if !self.interests.contains_key(&path) && !self.interests.values().any(is_used) {
-                // It is gone already when the directory is.
-                let _ = self.inotify.watches().remove(watch.descriptor);
-            }
-        }
+        let Round {
+            watched, problems, ..
+        } = round;
+        let before = std::mem::replace(&mut self.watched, watched);
+        self.forget(before);
         problems
     }
 
-    /// Watches a directory for one name in it or for all, and the way to it, from above: what appears meanwhile is either
-    /// seen by the watch above it or there already.
-    fn watch_source(
-        &mut self,
-        dir: &Path,
-        name: Option<&OsStr>,
-        problems: &mut Vec<(PathBuf, String)>,
-    ) {
-        let mut way: Vec<&Path> = dir.ancestors().skip(1).collect();
-        way.reverse();
-        let mut below = dir.components().skip(1);
-        for ancestor in way {
-            let next = below.next().map(|c| c.as_os_str());
-            match self.add(ancestor, next, WAY) {
-                Ok(true) => {}
-                Ok(false) => return,
-                // One may be allowed to pass and not to read.
-                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
-                Err(e) => {
-                    problems.push((ancestor.to_owned(), failed_io("inotify_add_watch", &e)));
-                    return;
+    /// Ends what is watched no more, and narrows what is watched for less.
+    fn forget(&self, before: BTreeMap<PathBuf, Watch>) {
+        let Some(inotify) = &self.inotify else { return };
+        let mut wanted: HashMap<&WatchDescriptor, WatchMask> = HashMap::new();
+        for watch in self.watched.values() {
+            let mask = wanted.entry(&watch.descriptor).or_insert(watch.mask);
+            *mask |= watch.mask;
+        }
+        for (path, old) in before {
+            match wanted.get(&old.descriptor) {
+                // It is gone already when the directory is.
+                None => drop(inotify.watches().remove(old.descriptor)),
+                Some(mask) if !mask.contains(old.mask) => {
+                    // The path may lead elsewhere by now, of which there is an event.
+                    drop(inotify.watches().add(path, *mask | WatchMask::DONT_FOLLOW));
                 }
+                Some(_) => {}
             }
         }
-        if let Err(e) = self.add(dir, name, WAY.union(CONTENT)) {
-            problems.push((dir.to_owned(), failed_io("inotify_add_watch", &e)));
-        }
-    }
-
-    /// Watches a directory, for one name in it or for all. Whether there is such a directory.
-    fn add(&mut self, dir: &Path, name: Option<&OsStr>, mask: WatchMask) -> io::Result<bool> {
-        let mask = mask | WatchMask::ONLYDIR | WatchMask::MASK_ADD;
-        let descriptor = match self.inotify.watches().add(dir, mask) {
-            Ok(descriptor) => descriptor,
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Ok(false);
-            }
-            Err(e) => return Err(e),
-        };
-        let watch = self.interests.entry(dir.to_owned()).or_insert(Watch {
-            descriptor,
-            interest: Interest::default(),
-        });
-        match name {
-            Some(name) => {
-                watch.interest.names.insert(name.to_owned());
-            }
-            None => watch.interest.all = true,
-        }
-        Ok(true)
     }
 
     /// Waits until something happens, at the latest until `until`.
@@ -165,20 +123,19 @@ impl Watches {
             None => PollTimeout::NONE,
             Some(until) => milliseconds(until.saturating_duration_since(Instant::now())),
         };
-        let mut fds = [
-            PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds = vec![PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
+        let events = self.inotify.iter();
+        fds.extend(events.map(|inotify| PollFd::new(inotify.as_fd(), PollFlags::POLLIN)));
         match poll(&mut fds, timeout) {
             Ok(0) => return Ok(Woken::Time),
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Woken::Other),
             Err(errno) => return Err(errno),
         }
-        let [stop, events] = fds.map(|fd| fd.any().unwrap_or(false));
-        Ok(if stop {
-            Woken::Stop
-        } else if events && self.read()? {
+        if fds.first().and_then(PollFd::any) == Some(true) {
+            return Ok(Woken::Stop);
+        }
+        Ok(if self.read()? {
             Woken::Changed
         } else {
             Woken::Other
@@ -187,11 +144,14 @@ impl Watches {
 
     /// Takes the events that are there. Whether one of them matters.
     fn read(&mut self) -> Result<bool, Errno> {
+        let Some(inotify) = &mut self.inotify else {
+            return Ok(false);
+        };
         let mut buffer = [0; BUFFER];
-        match self.inotify.read_events(&mut buffer) {
+        match inotify.read_events(&mut buffer) {
             Ok(mut events) => {
-                let interests = &self.interests;
-                Ok(events.any(|event| matters(interests, &event)))
+                let watched = &self.watched;
+                Ok(events.any(|event| matters(watched, &event)))
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(e) => Err(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
@@ -199,14 +159,93 @@ impl Watches {
     }
 }
 
-fn matters(interests: &BTreeMap<PathBuf, Watch>, event: &Event<&OsStr>) -> bool {
+/// One putting up of all watches.
+struct Round<'a> {
+    inotify: &'a Inotify,
+    watched: BTreeMap<PathBuf, Watch>,
+    problems: Vec<(PathBuf, String)>,
+}
+
+impl Round<'_> {
+    fn follow(&mut self, source: &Source, host_root: Option<&Path>) {
+        let path = source.path();
+        let root = on_host(path, host_root).map_or(Path::new("/"), |(root, _)| root);
+        match source {
+            Source::HooksJson(_) => {
+                way::watch(root, path, Goal::File, self);
+            }
+            Source::Dir(_) => {
+                let directory = way::watch(root, path, Goal::Directory, self);
+                for link in directory.map(links).unwrap_or_default() {
+                    way::watch(root, &link, Goal::File, self);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, path: &Path, names: Names<'_>, mask: WatchMask) -> io::Result<()> {
+        if !self
+            .watched
+            .get(path)
+            .is_some_and(|w| w.mask.contains(mask))
+        {
+            let flags = WatchMask::DONT_FOLLOW | WatchMask::MASK_ADD;
+            let descriptor = self.inotify.watches().add(path, mask | flags)?;
+            let watch = self.watched.entry(path.to_owned()).or_insert(Watch {
+                descriptor: descriptor.clone(),
+                mask,
+                all: false,
+                names: BTreeSet::new(),
+            });
+            watch.descriptor = descriptor;
+            watch.mask |= mask;
+        }
+        if let Some(watch) = self.watched.get_mut(path) {
+            match names {
+                Names::Itself => {}
+                Names::One(name) => drop(watch.names.insert(name.to_owned())),
+                Names::All => watch.all = true,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Watcher for Round<'_> {
+    fn step(&mut self, path: &Path, names: Names<'_>, mask: WatchMask) {
+        match self.add(path, names, mask) {
+            Ok(()) => {}
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::NotADirectory
+                        // One may be allowed to pass and not to read.
+                        | io::ErrorKind::PermissionDenied
+                ) => {}
+            Err(e) => self.problems.push((path.to_owned(), refused(&e))),
+        }
+    }
+
+    fn source(&mut self, path: &Path, names: Names<'_>, mask: WatchMask) {
+        if let Err(e) = self.add(path, names, mask) {
+            self.problems.push((path.to_owned(), refused(&e)));
+        }
+    }
+}
+
+fn refused(error: &io::Error) -> String {
+    failed_io("inotify_add_watch", error)
+}
+
+fn matters(watched: &BTreeMap<PathBuf, Watch>, event: &Event<&OsStr>) -> bool {
     // Events were lost: anything may have happened.
     if event.mask.contains(EventMask::Q_OVERFLOW) {
         return true;
     }
-    let mut watches = interests.values().filter(|w| w.descriptor == event.wd);
+    let mut watches = watched.values().filter(|w| w.descriptor == event.wd);
     watches.any(|watch| match event.name {
-        Some(name) => watch.interest.all || watch.interest.names.contains(name),
+        Some(name) => watch.all || watch.names.contains(name),
         // Something happened to the directory itself. Its end as a watched one follows from what we did or saw before.
         None => event.mask != EventMask::IGNORED,
     })
@@ -221,16 +260,14 @@ fn milliseconds(time: Duration) -> PollTimeout {
         .unwrap_or(PollTimeout::MAX)
 }
 
-/// The files that symlinks of a directory lead to, as directory and name.
-fn targets(dir: &Path) -> Vec<(PathBuf, OsString)> {
+/// The symlinks in a directory.
+fn links(dir: PathBuf) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(dir) else {
         return Vec::new();
     };
     entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()))
-        .filter_map(|entry| std::fs::canonicalize(entry.path()).ok())
-        .filter(|target| target.is_file())
-        .filter_map(|target| Some((target.parent()?.to_owned(), target.file_name()?.to_owned())))
+        .map(|entry| entry.path())
         .collect()
 }

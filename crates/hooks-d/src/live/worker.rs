@@ -17,7 +17,8 @@ use crate::source::{OnError, Sources};
 const QUIET: Duration = Duration::from_millis(20);
 /// A burst is not waited for any longer than that, or continuous writes would put off a change for ever.
 const LONGEST_BURST: Duration = Duration::from_millis(100);
-/// When to try again to watch what cannot be watched.
+/// When to look again at what is wrong: not all that can put it right is watched, such as a hook's executable that is installed
+/// after its file.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// What the thread owns.
@@ -30,25 +31,18 @@ pub struct Worker<F> {
 }
 
 impl<F: Fn(&Arc<HookFiles>)> Worker<F> {
-    pub fn new(
-        sources: Sources,
-        watches: Watches,
-        merger: Merger,
-        current: Current,
-        on_change: F,
-    ) -> Worker<F> {
+    pub fn new(sources: Sources, watches: Watches, current: Current, on_change: F) -> Worker<F> {
         Worker {
             sources,
             watches,
             current,
-            merger,
+            merger: Merger::default(),
             on_change,
         }
     }
 
-    /// Works until it is told to stop.
-    pub fn run(mut self) {
-        let mut due = None;
+    /// Works until it is told to stop, and reads at `due`.
+    pub fn run(mut self, mut due: Option<Instant>) {
         loop {
             match self.watches.wait(due) {
                 Ok(Woken::Other) => {}
@@ -76,24 +70,33 @@ impl<F: Fn(&Arc<HookFiles>)> Worker<F> {
         }
     }
 
-    /// Reads everything again. The result is when that has to be done once more without any change.
+    /// Reads everything again, and tells if there is a difference. The result is when to do so once more without any change.
     fn read_again(&mut self) -> Option<Instant> {
+        let (files, due) = self.read();
+        if files != *get(&self.current) {
+            let files = Arc::new(files);
+            set(&self.current, Arc::clone(&files));
+            (self.on_change)(&files);
+        }
+        due
+    }
+
+    /// Reads everything, without putting it in force. The second part of the result is when to do so once more without any change.
+    pub fn read(&mut self) -> (HookFiles, Option<Instant>) {
         // First the watches: what changes after the reading is then seen.
         let unwatched = self.watches.refresh(&self.sources);
         let found = load(&self.sources);
         let now = Instant::now();
         let before = get(&self.current);
         let mut files = self.merger.merge(&before, found, now);
-        let retry = (!unwatched.is_empty()).then(|| now + RETRY);
+        let is_wrong =
+            !unwatched.is_empty() || files.problems().any(|p| p.severity == Severity::Error);
+        let retry = is_wrong.then(|| now + RETRY);
         for (path, reason) in unwatched {
             files.others.push(unwatched_problem(path, reason));
         }
-        if files != *before {
-            let files = Arc::new(files);
-            set(&self.current, Arc::clone(&files));
-            (self.on_change)(&files);
-        }
-        [retry, self.merger.due()].into_iter().flatten().min()
+        let due = [retry, self.merger.due()].into_iter().flatten().min();
+        (files, due)
     }
 
     /// poll or read failed, which they do only for want of memory. What is in force stays so, and says why.

@@ -1,6 +1,8 @@
 //! Directories of hooks for the tests.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod live;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
