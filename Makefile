@@ -6,8 +6,8 @@ CARGO = cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE = $(TARGET_DIR)/release
 # Installed to bin; those of COMPLETED print completions with `completions SHELL`.
-PROGRAMS = lxcri
-COMPLETED = lxcri
+PROGRAMS = lxcri lxcri-inject lxcri-ctl lxcri-nri lxcri-watch
+COMPLETED = lxcri lxcri-ctl lxcri-nri lxcri-watch
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
 INSTALL = install
@@ -15,13 +15,21 @@ INSTALL = install
 .DEFAULT_GOAL := build
 .PHONY: build install uninstall demo test test-v2 test-matrix bench lint help clean deps
 
+# These live for milliseconds, half of one in the dynamic linker: without it where the C library can be linked statically.
+STATIC = $(if $(wildcard $(shell $(CC) -print-file-name=libc.a)),-C target-feature=+crt-static)
+define BUILD
+$(CARGO) build --workspace --exclude lxcri-tests --exclude lxcri-runtime --exclude inject --release
+$(CARGO) rustc -p lxcri-runtime --bin lxcri --release -- $(STATIC)
+$(CARGO) rustc -p inject --bin lxcri-inject --release -- $(STATIC)
+endef
+
 build: ## build the release binaries (the default)
-	$(CARGO) build --workspace --exclude lxcri-tests --release
+	$(BUILD)
 
 # Built only if missing, so that root can install without a toolchain.
 BUILT = $(addprefix $(RELEASE)/,$(PROGRAMS)) $(LAUNCHER)
 $(BUILT):
-	$(CARGO) build --workspace --exclude lxcri-tests --release
+	$(BUILD)
 
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: $(BUILT) ## install to $(DESTDIR)$(PREFIX)
@@ -66,11 +74,12 @@ test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (a
 	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
 
-bench: ## measure lxcri against lxc-start, runc and crun (as root)
+bench: ## measure lxcri against lxc-start, runc and crun, and lxcri-inject (as root)
 	scripts/deps.sh build bench
 	$(MAKE) build
 	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
-	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) scripts/bench.sh
+	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) INJECT=$(RELEASE)/lxcri-inject scripts/bench.sh
+	$(CARGO) bench --quiet -p nri-plugin --bench answers
 
 lint: ## check formatting and run clippy
 	$(CARGO) fmt --all --check

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Measures lxcri against lxc-start, runc and crun (docs/bench.md). LXCRI and LAUNCHER name the programs of this project, BENCH the
-# harness, which lies beside the launcher in the build directory. As root; below three minutes on two quiet processors.
+# Measures lxcri against lxc-start, runc and crun, and lxcri-inject (docs/bench.md). LXCRI, LAUNCHER and INJECT name the programs of
+# this project, BENCH the harness, which lies beside the launcher in the build directory. As root; below three minutes on two quiet processors.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,10 +8,11 @@ cd "$(dirname "$0")/.."
 release=${CARGO_TARGET_DIR:-target}/release
 LXCRI=${LXCRI:-$release/lxcri}
 LAUNCHER=${LAUNCHER:-$release/lxcri-hook}
+INJECT=${INJECT:-$release/lxcri-inject}
 bench=${BENCH:-$(dirname "$LAUNCHER")/lxcri-bench}
-for program in "$LXCRI" "$LAUNCHER" "$bench"; do
+for program in "$LXCRI" "$LAUNCHER" "$INJECT" "$bench"; do
     [ -x "$program" ] || { echo "bench: $program is not built: \`make bench\` does it" >&2; exit 1; }
 done
 scripts/deps.sh bench
-export LXCRI LAUNCHER
+export LXCRI LAUNCHER INJECT
 exec "$bench"

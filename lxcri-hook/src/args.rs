@@ -31,7 +31,10 @@ impl Command {
             dir: Buf::new(),
             sync: false,
         };
-        let Some(first) = start.arg(1) else {
+        // The runtime lets it take the place of the shell that LXC would start for its hook (docs/architecture.md).
+        let as_shell = start.arg(0).is_some_and(|name| name.is(b"sh"));
+        let Some(first) = start.arg(1).filter(|_| !as_shell) else {
+            command.sync = as_shell;
             command.take_environment(start);
             return command;
         };

@@ -6,7 +6,8 @@ mod support;
 use call_list::Superblock;
 use std::fs;
 use std::os::fd::{AsRawFd, RawFd};
-use std::process::{Child, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use support::runtime::{Connection, Listener, Packet};
 use support::{Finished, Tree, finish, is_root, run, skip};
@@ -74,6 +75,31 @@ fn request(fstype: &str, options: &[&str], attributes: u64) -> Vec<u8> {
         attributes,
     };
     superblock.packet().unwrap()
+}
+
+#[test]
+fn in_the_place_of_the_shell_of_lxc() {
+    let tree = Tree::new();
+    fs::create_dir_all(tree.join("guest")).unwrap();
+    let listener = Listener::bind(&tree.join("guest/sync"));
+    let begin = Instant::now();
+    let launcher = Command::new(support::LAUNCHER)
+        .arg0("sh")
+        .args(["-c", "exec /usr/libexec/lxcri/lxcri-hook whatever"])
+        .env_clear()
+        .env("LXC_HOOK_TYPE", "mount")
+        .env("LXC_CONFIG_FILE", tree.join("config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let connection = listener.accept();
+    connection.expect('M');
+    connection.send('C', b"", &[]);
+    connection.expect('D');
+    drop(connection);
+    finish(launcher, begin).succeeds();
 }
 
 #[test]

@@ -143,6 +143,9 @@ pub struct Create {
     // One message carries 253 (SCM_MAX_FD of the kernel); stdio and the lock of the mount point go with it.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=249))]
     pub preserve_fds: u32,
+    /// Directory with hook files, may be given several times; a later one overrides files of the same name
+    #[arg(long, value_name = "DIR")]
+    pub hooks_dir: Vec<PathBuf>,
     /// Id of the container
     pub id: String,
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use hooks_d::OnError;
 use serde::Deserialize;
 
 /// Where the file is looked for without `--config`.
@@ -20,6 +21,34 @@ const SIZE_LIMIT: u64 = 64 << 10;
 pub struct Configuration {
     /// A file to which a line is appended for each hook that ran, an absolute path.
     pub hooks_log: Option<PathBuf>,
+    /// Directories with hook files, absolute paths; a later one overrides files of the same name.
+    #[serde(default)]
+    pub hooks_dirs: Vec<PathBuf>,
+    /// A hooks.json, an absolute path.
+    pub hooks_json: Option<PathBuf>,
+    /// What a bad hook file means.
+    #[serde(default)]
+    pub hooks_on_error: HooksOnError,
+}
+
+/// What a bad hook file means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HooksOnError {
+    /// No container is created.
+    #[default]
+    Fail,
+    /// Containers are created without its hooks.
+    Skip,
+}
+
+impl From<HooksOnError> for OnError {
+    fn from(on_error: HooksOnError) -> OnError {
+        match on_error {
+            HooksOnError::Fail => OnError::Fail,
+            HooksOnError::Skip => OnError::Skip,
+        }
+    }
 }
 
 /// Reads the file. Without one at its usual place everything has its default; one that was asked for must be there.
@@ -64,10 +93,15 @@ fn parse(text: &str) -> Result<Configuration> {
         });
         anyhow!("line {line}: {}", e.message())
     })?;
-    if let Some(path) = &configuration.hooks_log
-        && !path.is_absolute()
-    {
-        bail!("hooks-log: {path:?} is not an absolute path");
+    let paths = [
+        ("hooks-log", configuration.hooks_log.as_slice()),
+        ("hooks-dirs", configuration.hooks_dirs.as_slice()),
+        ("hooks-json", configuration.hooks_json.as_slice()),
+    ];
+    for (key, paths) in paths {
+        if let Some(path) = paths.iter().find(|path| !path.is_absolute()) {
+            bail!("{key}: {path:?} is not an absolute path");
+        }
     }
     Ok(configuration)
 }
@@ -83,10 +117,26 @@ mod tests {
         let log = Some("/var/log/h".into());
         assert_eq!(
             parse("# c\nhooks-log = \"/var/log/h\"\n").unwrap(),
-            Configuration { hooks_log: log }
+            Configuration {
+                hooks_log: log,
+                ..Configuration::default()
+            }
+        );
+        assert_eq!(
+            parse("hooks-dirs = [\"/a\", \"/b\"]\nhooks-json = \"/c\"\nhooks-on-error = \"skip\"")
+                .unwrap(),
+            Configuration {
+                hooks_log: None,
+                hooks_dirs: vec!["/a".into(), "/b".into()],
+                hooks_json: Some("/c".into()),
+                hooks_on_error: HooksOnError::Skip,
+            }
         );
         for (text, error) in [
-            ("x = 1", "line 1: unknown field `x`, expected `hooks-log`"),
+            (
+                "x = 1",
+                "line 1: unknown field `x`, expected one of `hooks-log`, `hooks-dirs`, `hooks-json`, `hooks-on-error`",
+            ),
             (
                 "\nhooks-log = 1",
                 "line 2: invalid type: integer `1`, expected path string",
@@ -94,6 +144,14 @@ mod tests {
             (
                 "hooks-log = \"h\"",
                 "hooks-log: \"h\" is not an absolute path",
+            ),
+            (
+                "hooks-dirs = [\"/a\", \"b\"]",
+                "hooks-dirs: \"b\" is not an absolute path",
+            ),
+            (
+                "hooks-on-error = \"ignore\"",
+                "line 1: unknown variant `ignore`, expected `fail` or `skip`",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), error);

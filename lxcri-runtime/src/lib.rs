@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod access;
+pub mod ahead;
 pub mod cgroup;
 pub mod cli;
 pub mod commands;
@@ -10,6 +11,7 @@ pub mod console;
 pub mod errors;
 pub mod features;
 pub mod guest;
+mod hook_files;
 pub mod hooks_report;
 pub mod launcher;
 pub mod lifecycle;
@@ -17,8 +19,10 @@ pub mod limits;
 pub mod logging;
 pub mod lxc;
 pub mod maker;
+pub mod mountinfo;
 pub mod mountpoint;
 pub mod mounts;
+pub mod pins;
 pub mod prepare;
 pub mod process;
 pub mod process_settings;
@@ -35,6 +39,7 @@ pub mod sync;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod sysctl;
+pub mod user_namespace;
 
 /// The version of the runtime-spec that the state says it complies with.
 pub const OCI_VERSION: &str = spec::OCI_VERSION_MAX;

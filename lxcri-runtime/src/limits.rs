@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::cgroup::Cgroup;
 use crate::prepare::Prepared;
@@ -34,6 +35,14 @@ pub fn devices(prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
         .and_then(|l| l.resources().as_ref())
         .and_then(|r| r.devices().as_deref());
     Ok(cgroup.apply_devices(rules.unwrap_or_default())?)
+}
+
+/// Whether there are limits that an ending LXC would count for: any but device rules.
+pub fn count_lxc(prepared: &Prepared) -> bool {
+    let resources = prepared.loaded.raw.pointer("/linux/resources");
+    resources
+        .and_then(Value::as_object)
+        .is_some_and(|resources| resources.keys().any(|key| key != "devices"))
 }
 
 /// When LXC's work is done, so that no limit can stop LXC itself: the cgroup's limits and those of the process.

@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hook_model::{HookSet, Phase, check};
+use hooks_d::Sources;
 
 use crate::access::Access;
 use crate::cgroup::{self, Cgroup, CgroupLayout};
+use crate::hook_files;
 use crate::launcher;
 use crate::lxc::{config, tools};
 use crate::mounts::{CgroupView, Facts, MountPlan};
+use crate::pins::Pins;
 use crate::process_settings::{self, InitFiles};
 use crate::request::{Request, Runtime, Terminals};
-use crate::spec::{self, HostFacts, LoadedSpec, Namespaces};
+use crate::spec::{self, HostFacts, LoadedSpec, Namespace, Namespaces};
 use crate::store::Container;
 use crate::sysctl::KernelSettings;
+use crate::user_namespace::join;
 
 /// A bundle that can be run here, as far as that is known without making anything.
 pub struct Prepared {
@@ -33,6 +37,8 @@ pub struct Prepared {
     pub access: Access,
     /// The hooks of all phases.
     pub hooks: HookSet,
+    /// What their executables must contain.
+    pub pins: Pins,
     /// The mounts.
     pub mounts: MountPlan,
     /// The host's cgroup file systems, as the mounts need them.
@@ -45,8 +51,6 @@ pub struct Prepared {
     pub kernel_settings: KernelSettings,
     /// The LXC configuration.
     pub lxc_config: String,
-    /// config.json as it is used.
-    pub config_json: Vec<u8>,
     /// What init needs.
     pub init_files: InitFiles,
     /// Whether the process gets a terminal.
@@ -64,8 +68,8 @@ pub struct Prepared {
 }
 
 /// Loads and checks the bundle. Nothing is made.
-pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
-    let loaded = spec::load(&request.bundle)?;
+pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Result<Prepared> {
+    let (loaded, pins) = hook_files::load(&request.bundle, sources)?;
     let context = spec::Context {
         host: HostFacts::read(),
         systemd_cgroup: runtime.systemd_cgroup,
@@ -97,12 +101,16 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
         .as_ref()
         .context("/process: missing")?;
     let rootfs = rootfs(&loaded, &request.bundle).with_context(in_config)?;
-    let mountinfo =
-        fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let mountinfo = fs::read("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
-    let facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
+    let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
+    if let Namespace::Path(path) = &namespaces.user {
+        let stated = facts.user_ns.take().unwrap_or_default();
+        let joined = join::check(&loaded.spec, path, &stated, &rootfs).with_context(in_config)?;
+        facts.user_ns = Some(joined);
+    }
     let mounts = MountPlan::new(&loaded.spec, &facts).with_context(in_config)?;
-    let layout = CgroupLayout::detect().context("find the cgroup hierarchies")?;
+    let layout = CgroupLayout::from_mountinfo(&mountinfo).context("find the cgroup hierarchies")?;
     if let Some(resources) = linux.and_then(|l| l.resources().as_ref()) {
         let problems = cgroup::check(resources, &layout);
         if !problems.is_empty() {
@@ -145,6 +153,7 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
             group: facts.user_ns.as_ref().and_then(|maps| maps.host_gid(0)),
         },
         hooks: loaded.hooks.clone(),
+        pins,
         mounts,
         cgroup_view,
         layout,
@@ -153,7 +162,6 @@ pub fn prepare(runtime: &Runtime, request: &Request) -> Result<Prepared> {
             .filter(|p| !p.as_os_str().is_empty()),
         kernel_settings,
         lxc_config,
-        config_json: serde_json::to_vec(&loaded.raw)?,
         console_size: settings.console_size.map(|s| (s.rows, s.columns)),
         init_files: settings,
         terminal,
@@ -209,7 +217,15 @@ impl Prepared {
     /// The host's user that is root in the container, if the cgroup is to be its own (config-linux.md, Cgroup ownership).
     pub fn user_namespace_root(&self) -> Option<u32> {
         self.root_owner
-            .filter(|_| self.namespaces.user.is_new() && self.namespaces.cgroup.is_new())
+            .filter(|_| self.namespaces.user.is_private() && self.namespaces.cgroup.is_new())
+    }
+
+    /// The host's user and group that are root in the user namespace that the container joins.
+    pub fn joined_root(&self) -> Option<(u32, u32)> {
+        match self.namespaces.user {
+            Namespace::Path(_) => self.root_owner.zip(self.access.group),
+            _ => None,
+        }
     }
 
     /// What /proc/PID/cgroup says of a process in the container's cgroup (cgroups(7)).

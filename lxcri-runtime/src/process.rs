@@ -1,7 +1,7 @@
 //! Identity of a process: its pid together with its start time, so that a reused pid is never taken for it.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,15 @@ pub struct Stat {
 
 /// Reads /proc/PID/stat. `None` when there is no such process.
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&read(pid, "stat")?)
+}
+
+/// Reads a small file of /proc/PID. The kernel makes its whole text at the first read; a growing buffer would need nine calls.
+fn read(pid: i32, name: &str) -> Option<String> {
+    let mut buffer = [0; 4096];
+    let mut file = File::open(format!("/proc/{pid}/{name}")).ok()?;
+    let length = file.read(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
@@ -86,7 +94,7 @@ impl Process {
 
     /// The pid as its own pid namespace sees it: the last column of `NSpid` in proc_pid_status(5).
     pub fn inner_pid(&self) -> Option<i32> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let status = read(self.pid, "status")?;
         let line = status.lines().find_map(|l| l.strip_prefix("NSpid:"))?;
         line.split_ascii_whitespace().last()?.parse().ok()
     }

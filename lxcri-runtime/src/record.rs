@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::CgroupRecord;
+use crate::pins::Pins;
 use crate::process::Process;
 
 /// What the runtime itself must remember about a container: `record.json`.
@@ -26,4 +27,7 @@ pub struct Record {
     pub cgroup: Option<CgroupRecord>,
     /// The file that gets a copy of each hook's record.
     pub hooks_log: Option<PathBuf>,
+    /// What the executables of hooks must contain.
+    #[serde(default)]
+    pub pins: Pins,
 }

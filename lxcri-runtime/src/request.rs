@@ -31,6 +31,8 @@ pub struct Request {
     pub new_keyring: bool,
     /// How many descriptors from 3 on the container process gets.
     pub preserve_fds: u32,
+    /// Directories with hook files, absolute; without any, those of the configuration file count.
+    pub hooks_dirs: Vec<PathBuf>,
 }
 
 /// Who serves the container's terminal, if it has one.

@@ -33,6 +33,11 @@ pub fn request(options: cli::Create) -> Result<Request> {
             .map_or(Terminals::None, Terminals::Socket),
         new_keyring: !options.no_new_keyring,
         preserve_fds: options.preserve_fds,
+        hooks_dirs: options
+            .hooks_dir
+            .iter()
+            .map(|dir| absolute(dir))
+            .collect::<Result<_>>()?,
     })
 }
 

@@ -374,6 +374,7 @@ mod tests {
             init,
             cgroup: None,
             hooks_log: None,
+            pins: Default::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -28,6 +29,8 @@ pub struct Peer {
     socket: OwnedFd,
     /// Its pid, as the kernel tells it (SO_PEERCRED in unix(7)).
     pub pid: i32,
+    /// Room for the largest packet, made once: most are a few bytes.
+    buffer: Mutex<Vec<u8>>,
 }
 
 /// A packet from the launcher.
@@ -76,6 +79,7 @@ impl Listener {
         Ok(Peer {
             socket,
             pid: credentials.pid(),
+            buffer: Mutex::default(),
         })
     }
 }
@@ -136,7 +140,8 @@ impl Peer {
         {
             bail!("the launcher did not answer in time");
         }
-        let mut buffer = vec![0; kind::PACKET_LIMIT];
+        let mut buffer = self.buffer.lock().unwrap_or_else(|e| e.into_inner());
+        buffer.resize(kind::PACKET_LIMIT, 0);
         let mut control = nix::cmsg_space!([RawFd; 4]);
         let (length, mut fds) = loop {
             let mut parts = [IoSliceMut::new(&mut buffer)];
@@ -163,11 +168,9 @@ impl Peer {
         if length == 0 {
             return Ok(None);
         }
-        buffer.truncate(length);
-        let kind = buffer.remove(0);
         Ok(Some(Packet {
-            kind,
-            payload: buffer,
+            kind: buffer[0],
+            payload: buffer[1..length].to_vec(),
             fd: fds.pop(),
         }))
     }

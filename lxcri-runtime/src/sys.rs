@@ -1,5 +1,6 @@
 //! System calls for which nix has no wrapper, and what runs between fork and exec.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -108,6 +109,43 @@ pub fn window_size(fd: BorrowedFd) -> io::Result<(u16, u16)> {
         check(libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size).into())?;
         Ok((size.ws_row, size.ws_col))
     }
+}
+
+/// Sets the loopback interface of the calling thread's network namespace up: ioctl SIOCSIFFLAGS, netdevice(7).
+pub fn loopback_up() -> io::Result<()> {
+    // SAFETY: socket returns a new descriptor that nobody else owns; all-zero is a valid ifreq, its name ends with NUL, and
+    // the ioctls read and write one such structure.
+    unsafe {
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        let fd = check(libc::socket(libc::AF_UNIX, kind, 0).into())?;
+        let socket = OwnedFd::from_raw_fd(fd as RawFd);
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(*b"lo") {
+            *to = from as libc::c_char;
+        }
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request).into())?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request).into()).map(drop)
+    }
+}
+
+/// The number of the mount in which a file lies, statx(2). Async-signal-safe.
+pub fn mount_id(path: &CStr) -> Option<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the string is NUL-ended, and the kernel writes a structure of this type; all zeros are one as well.
+    let (result, stat) = unsafe {
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        let mask = libc::STATX_MNT_ID;
+        let result = libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            mask,
+            stat.as_mut_ptr(),
+        );
+        (result, stat.assume_init())
+    };
+    (result == 0 && stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
 }
 
 /// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.

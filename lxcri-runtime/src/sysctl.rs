@@ -6,25 +6,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::CloneFlags;
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::Spec;
 
 use crate::mounts::{CallError, Error, Facts, Identity, in_thread, open_proc, set_domain_name};
-
-/// The sysctls of an IPC namespace, beside fs.mqueue.*; those of a network namespace all begin with net.
-const IPC: &[&str] = &[
-    "kernel/auto_msgmni",
-    "kernel/msg_next_id",
-    "kernel/msgmax",
-    "kernel/msgmnb",
-    "kernel/msgmni",
-    "kernel/sem",
-    "kernel/sem_next_id",
-    "kernel/shm_next_id",
-    "kernel/shm_rmid_forced",
-    "kernel/shmall",
-    "kernel/shmmax",
-    "kernel/shmmni",
-];
+use crate::spec::{sysctl_path, sysctl_scope};
 
 /// One file below /proc/sys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,64 +39,24 @@ pub struct Namespaces {
 }
 
 impl KernelSettings {
-    /// Reads and checks what config.json asks for.
+    /// Reads what config.json asks for; [`spec::check`](crate::spec::check) has refused what would change the host.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a setting that is not the container's alone: it would change the host.
+    /// [`Error::Refused`] for a sysctl that was not checked: it belongs to no namespace.
     pub fn new(spec: &Spec, facts: &Facts) -> Result<Self, Error> {
-        let linux = spec.linux().as_ref();
-        let namespaces = linux
-            .and_then(|linux| linux.namespaces().as_deref())
-            .unwrap_or_default();
-        let has = |kind| namespaces.iter().any(|namespace| namespace.typ() == kind);
         let text = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        let (hostname, domainname) = (text(spec.hostname()), text(spec.domainname()));
-        for (pointer, value) in [("/hostname", &hostname), ("/domainname", &domainname)] {
-            if value.is_some() && !has(LinuxNamespaceType::Uts) {
-                return Err(Error::refused(
-                    pointer,
-                    "it cannot be set without a uts namespace",
-                ));
-            }
-        }
+        let wanted = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
         let mut sysctls = Vec::new();
-        for (key, value) in linux
-            .and_then(|linux| linux.sysctl().as_ref())
-            .into_iter()
-            .flatten()
-        {
-            let pointer = format!(
-                "/linux/sysctl/{}",
-                key.replace('~', "~0").replace('/', "~1")
-            );
-            let path =
-                path(key).ok_or_else(|| Error::refused(&pointer, "this is no name of a sysctl"))?;
-            let needed = namespace(&path).ok_or_else(|| {
-                Error::refused(
-                    &pointer,
-                    "this sysctl belongs to no namespace and would change the host",
-                )
-            })?;
-            if !has(needed) {
-                return Err(Error::refused(
-                    &pointer,
-                    format!(
-                        "it cannot be set without {needed} namespace",
-                        needed = article(needed)
-                    ),
-                ));
-            }
-            let field = match path.to_str() {
-                Some("kernel/hostname") => hostname.as_ref().map(|_| "hostname"),
-                Some("kernel/domainname") => domainname.as_ref().map(|_| "domainname"),
-                _ => None,
-            };
-            if let Some(field) = field {
-                return Err(Error::refused(
-                    &pointer,
-                    format!("/{field} sets it already"),
-                ));
-            }
+        for (key, value) in wanted.into_iter().flatten() {
+            let path = sysctl_path(key)
+                .filter(|path| sysctl_scope(path).is_some())
+                .ok_or_else(|| {
+                    let key = key.replace('~', "~0").replace('/', "~1");
+                    Error::refused(
+                        format!("/linux/sysctl/{key}"),
+                        "this sysctl belongs to no namespace and would change the host",
+                    )
+                })?;
             sysctls.push(Sysctl {
                 path,
                 value: value.clone(),
@@ -119,8 +64,8 @@ impl KernelSettings {
         }
         sysctls.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(Self {
-            hostname,
-            domainname,
+            hostname: text(spec.hostname()),
+            domainname: text(spec.domainname()),
             sysctls,
             identity: facts.identity()?,
         })
@@ -181,47 +126,6 @@ fn write(proc: BorrowedFd<'_>, sysctl: &Sysctl) -> Result<(), Error> {
     Ok(())
 }
 
-/// sysctl(8): the first separator decides; after a dot, a slash stands for a dot within a name (`eth0/100`).
-fn path(key: &str) -> Option<PathBuf> {
-    let slashes = match key.find(['.', '/']).map(|at| key.as_bytes()[at])? {
-        b'/' => key.to_owned(),
-        _ => key
-            .chars()
-            .map(|c| match c {
-                '.' => '/',
-                '/' => '.',
-                other => other,
-            })
-            .collect(),
-    };
-    let fine = slashes
-        .split('/')
-        .all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\0'));
-    fine.then(|| PathBuf::from(slashes))
-}
-
-/// The namespace that a sysctl belongs to.
-fn namespace(path: &Path) -> Option<LinuxNamespaceType> {
-    let text = path.to_str()?;
-    if text == "kernel/hostname" || text == "kernel/domainname" {
-        Some(LinuxNamespaceType::Uts)
-    } else if IPC.contains(&text) || path.starts_with("fs/mqueue") {
-        Some(LinuxNamespaceType::Ipc)
-    } else if path.starts_with("net") {
-        Some(LinuxNamespaceType::Network)
-    } else {
-        None
-    }
-}
-
-fn article(kind: LinuxNamespaceType) -> &'static str {
-    match kind {
-        LinuxNamespaceType::Uts => "a uts",
-        LinuxNamespaceType::Ipc => "an ipc",
-        _ => "a network",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,39 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_the_host_is_refused() {
-        for (config, message) in [
-            (
-                r#""hostname":"h""#,
-                "/hostname: it cannot be set without a uts namespace",
-            ),
-            (
-                r#""domainname":"d""#,
-                "/domainname: it cannot be set without a uts namespace",
-            ),
-            (
-                r#""linux":{"sysctl":{"net.core.somaxconn":"1"}}"#,
-                "/linux/sysctl/net.core.somaxconn: it cannot be set without a network namespace",
-            ),
-            (
-                r#""linux":{"sysctl":{"kernel/shmmax":"1"}}"#,
-                "/linux/sysctl/kernel~1shmmax: it cannot be set without an ipc namespace",
-            ),
-            (
-                r#""linux":{"sysctl":{"kernel.panic":"1"}}"#,
-                "/linux/sysctl/kernel.panic: this sysctl belongs to no namespace and would change the host",
-            ),
-            (
-                r#""linux":{"namespaces":[{"type":"network"}],"sysctl":{"net/../kernel/panic":"1"}}"#,
-                "/linux/sysctl/net~1..~1kernel~1panic: this is no name of a sysctl",
-            ),
-            (
-                r#""hostname":"h","linux":{"namespaces":[{"type":"uts"}],"sysctl":{"kernel.hostname":"x"}}"#,
-                "/linux/sysctl/kernel.hostname: /hostname sets it already",
-            ),
+    fn what_would_change_the_host_is_refused_even_here() {
+        for (key, pointer) in [
+            ("kernel.panic", "kernel.panic"),
+            ("net/../kernel/panic", "net~1..~1kernel~1panic"),
         ] {
-            let json = format!(r#"{{"ociVersion":"1.0.2",{config}}}"#);
-            assert_eq!(settings(&json).unwrap_err().to_string(), message);
+            let json = format!(r#"{{"ociVersion":"1.0.2","linux":{{"sysctl":{{"{key}":"1"}}}}}}"#);
+            assert_eq!(
+                settings(&json).unwrap_err().to_string(),
+                format!(
+                    "/linux/sysctl/{pointer}: this sysctl belongs to no namespace and would change the host"
+                )
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The launcher: its size, and its peak memory as it runs a hook in each place and as it waits for `start`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,11 +57,11 @@ fn peaks(bench: &Bench, file: &Path) -> Result<Vec<(&'static str, u64)>> {
         let argv = program.global(&bench.state);
         Cmd::new(&argv[0]).args(&argv[1..]).arg(verb)
     };
-    let is_launcher = |pid: i32| {
-        // Executed from its own file and, in the container, from a bind mount of it: the name is the same.
-        fs::read_link(format!("/proc/{pid}/exe"))
-            .is_ok_and(|exe| exe.file_name() == file.file_name())
-    };
+    // Executed from bind mounts of its file, under other names.
+    let identity = |path: &Path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    let own = identity(file);
+    let is_launcher =
+        |pid: i32| own.is_some() && identity(Path::new(&format!("/proc/{pid}/exe"))) == own;
 
     let mut create = verb("create")
         .arg("--bundle")

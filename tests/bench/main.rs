@@ -1,6 +1,6 @@
 //! `make bench`: lxcri beside lxc-start, runc and crun, from one run. docs/bench.md says what is measured and how to read it.
 //!
-//! LXCRI and LAUNCHER name the two programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
+//! LXCRI, LAUNCHER, INJECT and WATCH name the programs; LXCRI_BENCH_ROUNDS sets the number of rounds of the first section.
 #![deny(unsafe_code)]
 
 mod bench;
@@ -8,12 +8,14 @@ mod goals;
 mod hooks;
 mod idle;
 mod images;
+mod inject;
 mod launcher;
 mod life;
 mod programs;
 mod sample;
 #[allow(unsafe_code)]
 mod sys;
+mod watch;
 
 use std::env;
 use std::fs;
@@ -60,9 +62,9 @@ fn run() -> Result<()> {
         "{} is not built: run `cargo build --workspace --release`",
         tiny.display()
     );
-    let launcher = match env::var_os("LAUNCHER") {
+    let named = |variable: &str, program: &str| match env::var_os(variable) {
         Some(path) if !path.is_empty() => PathBuf::from(path),
-        _ => own.with_file_name("lxcri-hook"),
+        _ => own.with_file_name(program),
     };
     let start = Instant::now();
     sys::handle_signals().context("sigaction")?;
@@ -75,8 +77,15 @@ fn run() -> Result<()> {
     }
     life::measure(&bench, rounds, WARM_UP)?;
     hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
-    launcher::measure(&bench, &launcher)?;
+    inject::measure(
+        &bench,
+        &named("INJECT", "lxcri-inject"),
+        rounds * 4,
+        WARM_UP,
+    )?;
+    launcher::measure(&bench, &named("LAUNCHER", "lxcri-hook"))?;
     idle::measure(&bench, 3)?;
+    watch::measure(&bench, &named("WATCH", "lxcri-watch"), rounds)?;
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -72,6 +72,11 @@ extern "C" fn child(child: *mut c_void) -> c_int {
 impl Command {
     /// A command with a small environment. The program is the first of `argv`.
     pub fn new(argv: &[String]) -> io::Result<Self> {
+        Command::with(argv, &[])
+    }
+
+    /// The same with `variables` in the environment.
+    pub fn with(argv: &[String], variables: &[&str]) -> io::Result<Self> {
         let strings = |list: &[&str]| {
             list.iter()
                 .map(|s| Ok(CString::new(*s)?))
@@ -80,7 +85,7 @@ impl Command {
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         Ok(Command {
             argv: strings(&argv.iter().map(String::as_str).collect::<Vec<_>>())?,
-            envp: strings(&[path, "HOME=/root"])?,
+            envp: strings(&[&[path, "HOME=/root"], variables].concat())?,
         })
     }
 

@@ -81,6 +81,16 @@ impl Cmd {
         self
     }
 
+    /// Makes another program run this one: `outer`, its arguments, then `inner` with the arguments of this command.
+    #[must_use]
+    pub fn with_program(mut self, outer: &str, args: &[&str], inner: &Path) -> Self {
+        let mut all: Vec<OsString> = args.iter().map(OsString::from).collect();
+        all.push(inner.into());
+        all.append(&mut self.args);
+        (self.program, self.args) = (outer.into(), all);
+        self
+    }
+
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
@@ -233,6 +243,11 @@ impl Running {
     /// What it has printed on stdout so far.
     pub fn stdout_so_far(&self) -> String {
         contents(&self.stdout)
+    }
+
+    /// What it has printed on stderr so far.
+    pub fn stderr_so_far(&self) -> String {
+        contents(&self.stderr)
     }
 
     /// Whether it has ended.

@@ -16,11 +16,12 @@ use crate::scratch::Scratch;
 /// The name of the image.
 pub const IMAGE: &str = "localhost/box:latest";
 
-/// Writes a docker archive with the root file system of the busybox bundle as its only layer.
+/// Writes a docker archive of an image `name` that runs `command`, with the root file system of the busybox bundle as its only
+/// layer.
 ///
 /// # Panics
 /// When tar or sha256sum fail.
-fn archive(scratch: &Scratch) -> PathBuf {
+pub fn archive(scratch: &Scratch, name: &str, command: &[&str]) -> PathBuf {
     let bundle = Bundle::named(scratch, Image::Busybox, "image");
     let directory = scratch.mkdir("archive");
     let layer = scratch.join("archive/layer.tar");
@@ -33,11 +34,11 @@ fn archive(scratch: &Scratch) -> PathBuf {
     let config = json!({
         "architecture": architecture,
         "os": "linux",
-        "config": {"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]},
+        "config": {"Env": ["PATH=/bin"], "Cmd": command},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))]}
     });
     scratch.write("archive/config.json", config.to_string());
-    let manifest = json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]);
+    let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);
     scratch.write("archive/manifest.json", manifest.to_string());
     let file = scratch.join("image.tar");
     tar(&directory, &file);
@@ -87,7 +88,7 @@ impl<'a> Podman<'a> {
         };
         // By default podman raises limits, which needs CAP_SYS_RESOURCE.
         scratch.write("containers.conf", "[containers]\ndefault_ulimits = []\n");
-        let image = archive(scratch);
+        let image = archive(scratch, IMAGE, &["/bin/sh"]);
         podman
             .command()
             .args(["load", "--quiet", "--input"])
@@ -172,7 +173,10 @@ impl<'a> Containerd<'a> {
         let import = containerd
             .command()
             .args(["image", "import", "--snapshotter", "native"]);
-        import.arg(archive(scratch)).run().success();
+        import
+            .arg(archive(scratch, IMAGE, &["/bin/sh"]))
+            .run()
+            .success();
         containerd
     }
 

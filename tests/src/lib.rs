@@ -20,3 +20,4 @@ pub mod scratch;
 #[allow(unsafe_code)]
 mod sys;
 pub mod terminal;
+pub mod wrapper;

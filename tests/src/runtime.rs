@@ -144,13 +144,19 @@ impl Runtime {
     }
 }
 
-/// The runtime beside this test: target/<profile>/deps/<test> belongs to target/<profile>/lxcri.
-fn built_lxcri() -> Result<PathBuf, String> {
+/// Where the programs of this build lie: target/<profile>/deps/<test> belongs to target/<profile>.
+///
+/// # Errors
+/// Why it is not known.
+pub fn build_directory() -> Result<PathBuf, String> {
     let test = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .ok_or("own path has no parent")?;
+    let profile = test.parent().and_then(Path::parent);
+    Ok(profile.ok_or("own path has no parent")?.to_owned())
+}
+
+/// The runtime beside this test.
+fn built_lxcri() -> Result<PathBuf, String> {
+    let profile = build_directory()?;
     let own = profile.join("lxcri");
     let (program, launcher) = (own.is_file(), profile.join("lxcri-hook").is_file());
     if program && launcher {

@@ -1,9 +1,11 @@
 //! Mounts and the root file system as the container's process sees them.
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::Cmd;
 use lxcri_tests::container::{Container, observe};
 use lxcri_tests::mountinfo::{EROFS, add_mounts, mount};
 use lxcri_tests::need;
+use lxcri_tests::phase::PHASES;
 use lxcri_tests::probe::{Orders, Record, Records};
 use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
@@ -324,3 +326,46 @@ fn the_root_is_private_to_the_container_by_default() {
     let tags = mount(&record, "/").tags;
     assert!(!tags.contains(&"shared".into()), "{tags:?}");
 }
+
+#[test]
+fn what_is_covered_for_lxc_is_covered_for_nobody_else() {
+    let Some(runtime) = need::lxcri() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    // As under systemd all mounts are shared, so that a mount in the wrong place would appear on the host. The copy of the
+    // host's mounts in which this is tried ends with the command.
+    let host = scratch.join("host");
+    let wrapper = format!(
+        "#!/bin/sh\nexec unshare --mount --propagation private /bin/sh -c 'mount --make-rshared / && \"$0\" \"$@\"; status=$?; \
+         {LOOK} >>{}; exit $status' {} \"$@\"\n",
+        host.display(),
+        runtime.program.display()
+    );
+    let mut shared = runtime.clone();
+    shared.program = scratch.write("lxcri-shared", wrapper);
+    scratch.mode("lxcri-shared", 0o755);
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let hooks = ["prestart", "createRuntime", "createContainer"];
+    for phase in PHASES.iter().filter(|p| hooks.contains(&p.name)) {
+        let script = format!("{LOOK} >>{}", scratch.join(phase.name).display());
+        let args = json!(["sh", "-c", script]);
+        bundle.hook(
+            phase,
+            json!({"path": "/bin/sh", "args": args, "env": ["PATH=/usr/bin:/bin"]}),
+        );
+    }
+    let container = Container::new(&shared, &scratch, &mut bundle, "covered");
+    container.create().success();
+    container.delete_force().success();
+    let expected = Cmd::new("/bin/sh").args(["-c", LOOK]).run().stdout;
+    for phase in hooks {
+        let seen = std::fs::read_to_string(scratch.join(phase)).unwrap_or_default();
+        assert_eq!(seen, expected, "{phase}");
+    }
+    let seen = std::fs::read_to_string(host).unwrap_or_default();
+    assert_eq!(seen, expected.repeat(2), "host after create and delete");
+}
+
+/// Says which file the shell is, and which cgroup file systems there are.
+const LOOK: &str = "echo $(stat -L -c %d:%i /bin/sh) $(ls /sys/fs/cgroup)";

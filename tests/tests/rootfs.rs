@@ -174,3 +174,29 @@ fn an_image_of_one_static_program() {
     labels.sort_unstable();
     assert_eq!(labels.len(), 7, "{labels:?}");
 }
+
+#[test]
+fn a_runtime_in_a_chroot() {
+    let Some(runtime) = need::lxcri() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    // The host's own files below another root directory; the mounts end with the command.
+    let inside = scratch.mkdir("chroot");
+    let wrapper = format!(
+        "#!/bin/sh\nexec unshare --mount --propagation private /bin/sh -c 'mount --rbind / {0} && exec chroot {0} \"$0\" \"$@\"' {1} \"$@\"\n",
+        inside.display(),
+        runtime.program.display()
+    );
+    let mut chrooted = runtime.clone();
+    chrooted.program = scratch.write("lxcri-chroot", wrapper);
+    scratch.mode("lxcri-chroot", 0o755);
+    let container = Container::new(&chrooted, &scratch, &mut bundle, "c");
+    let outcome = container.create().failure();
+    let expected = "cannot make containers in a chroot, only in the root of the mount namespace";
+    assert!(outcome.error().contains(expected), "{outcome}");
+    assert!(!container.is_on_disk());
+    drop(container);
+    leaks::assert_none(scratch.marker());
+}

@@ -1,4 +1,4 @@
-//! A hook's output: always drained, the end of it kept.
+//! A hook's output: always drained, the end of it kept, or all of it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -20,11 +20,12 @@ pub struct Output {
     /// `None` after end-of-file.
     pipe: Option<OwnedFd>,
     tail: Tail,
+    whole: Option<Whole>,
 }
 
 impl Output {
-    /// Makes the pipe; the second value is the hook's end.
-    pub fn new() -> Result<(Output, OwnedFd), CallError> {
+    /// Makes the pipe; the second value is the hook's end. With a limit all of the output is kept, up to so many bytes.
+    pub fn new(limit: Option<usize>) -> Result<(Output, OwnedFd), CallError> {
         let (read, write) =
             nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(CallError::of("pipe2(O_CLOEXEC)"))?;
         let (read, write) = (sys::above_stdio(read)?, sys::above_stdio(write)?);
@@ -35,6 +36,7 @@ impl Output {
             Output {
                 pipe: Some(read),
                 tail: Tail::default(),
+                whole: limit.map(Whole::new),
             },
             write,
         ))
@@ -62,9 +64,15 @@ impl Output {
         }
     }
 
-    /// The kept end as text.
-    pub fn into_text(self) -> String {
-        self.tail.into_text()
+    /// Whether there is a limit and more than that was written.
+    pub fn is_too_much(&self) -> bool {
+        self.whole.as_ref().is_some_and(|whole| whole.exceeded)
+    }
+
+    /// The kept end as text, and all of the output if that is kept and was not too much.
+    pub fn into_parts(self) -> (String, Option<Vec<u8>>) {
+        let whole = self.whole.filter(|whole| !whole.exceeded);
+        (self.tail.into_text(), whole.map(|whole| whole.bytes))
     }
 
     /// The number of bytes read; 0 when there is nothing to be had now or ever.
@@ -74,6 +82,9 @@ impl Output {
         match nix::unistd::read(pipe, buffer) {
             Ok(count) if count > 0 => {
                 self.tail.push(&buffer[..count]);
+                if let Some(whole) = &mut self.whole {
+                    whole.push(&buffer[..count]);
+                }
                 count
             }
             Err(Errno::EAGAIN | Errno::EINTR) => 0,
@@ -120,6 +131,31 @@ impl Tail {
             start -= 1;
         }
         String::from_utf8_lossy(&self.bytes[start..]).into_owned()
+    }
+}
+
+/// All of a stream up to a limit.
+struct Whole {
+    bytes: Vec<u8>,
+    limit: usize,
+    exceeded: bool,
+}
+
+impl Whole {
+    fn new(limit: usize) -> Whole {
+        Whole {
+            bytes: Vec::new(),
+            limit,
+            exceeded: false,
+        }
+    }
+
+    fn push(&mut self, piece: &[u8]) {
+        if piece.len() > self.limit - self.bytes.len() {
+            self.exceeded = true;
+        } else if !self.exceeded {
+            self.bytes.extend_from_slice(piece);
+        }
     }
 }
 

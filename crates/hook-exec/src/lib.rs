@@ -18,11 +18,14 @@
 mod capture;
 mod error;
 mod image;
+mod phase;
 mod run;
 mod spawn;
 mod stdin;
 #[allow(unsafe_code)]
 mod sys;
 
+pub use error::CallError;
 pub use hook_model::{HookFailure, Record};
-pub use run::{Context, Cwd, run_hook, run_hook_at, run_phase};
+pub use phase::{run_phase, run_phase_with};
+pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at};

@@ -1,10 +1,10 @@
-//! One hook from its start to its record, and the hooks of a phase in their order.
+//! One hook from its start to its record.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hook_model::{Hook, HookFailure, Phase, Record};
+use hook_model::{Hook, Phase, Record};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +17,7 @@ use crate::spawn::{self, Child, Spawn};
 use crate::stdin::state_file;
 use crate::sys::{self, Ended};
 
-/// How long a killed hook is waited for. Only a process that hangs in the kernel needs longer.
+/// [`Context::kill_wait`] unless set otherwise.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Longest time of one poll, so that every timeout fits what poll takes.
 const LONGEST_POLL: Duration = Duration::from_secs(24 * 3600);
@@ -42,6 +42,10 @@ pub struct Context<'a> {
     pub process_env: Option<&'a [String]>,
     /// Whether a hook is killed when the calling thread ends. A program with set-id bits loses that.
     pub die_with_caller: bool,
+    /// When a hook is killed even if its own timeout is later, or if it has none.
+    pub deadline: Option<Instant>,
+    /// How long a killed hook is waited for. Only a process that hangs in the kernel needs longer than no time.
+    pub kill_wait: Duration,
 }
 
 impl<'a> Context<'a> {
@@ -52,13 +56,15 @@ impl<'a> Context<'a> {
             cwd: Cwd::Path(cwd),
             process_env: None,
             die_with_caller: false,
+            deadline: None,
+            kill_wait: KILL_WAIT,
         }
     }
 }
 
 /// Runs one hook, the `index`th (from 1) of its phase, and returns when it has ended.
 pub fn run_hook(hook: &Hook, phase: Phase, index: u32, context: &Context<'_>) -> Record {
-    run(None, hook, phase, index, context)
+    run(Ok(None), hook, phase, index, context, None).0
 }
 
 /// Like [`run_hook`], but executes an open file, so that what was checked is what runs. The path stands in the record.
@@ -72,39 +78,31 @@ pub fn run_hook_at(
     index: u32,
     context: &Context<'_>,
 ) -> Record {
-    run(Some(executable), hook, phase, index, context)
+    run(Ok(Some(executable)), hook, phase, index, context, None).0
 }
 
-/// Runs the hooks of a phase in their order. The first failure ends it, except in poststop.
-///
-/// `on_record` gets each record before the next hook begins. The result holds the failures: none or one, any number for
-/// poststop.
-#[must_use = "a hook may have failed"]
-pub fn run_phase(
-    hooks: &[Hook],
-    phase: Phase,
-    context: &Context<'_>,
-    mut on_record: impl FnMut(&Record),
-) -> Vec<HookFailure> {
-    let mut failures = Vec::new();
-    for (index, hook) in (1..).zip(hooks) {
-        let record = run_hook(hook, phase, index, context);
-        on_record(&record);
-        failures.extend(record.failure());
-        if !failures.is_empty() && !phase.continue_on_failure() {
-            break;
-        }
-    }
-    failures
-}
-
-fn run(
+/// Like [`run_hook`], or [`run_hook_at`] with an executable, for a hook whose output is what it is run for: all of its
+/// stdout is returned. A hook that writes more than `limit` bytes is killed, and there is no output then.
+pub fn run_filter(
     executable: Option<BorrowedFd<'_>>,
     hook: &Hook,
     phase: Phase,
     index: u32,
     context: &Context<'_>,
-) -> Record {
+    limit: usize,
+) -> (Record, Option<Vec<u8>>) {
+    run(Ok(executable), hook, phase, index, context, Some(limit))
+}
+
+/// `executable` may be the reason why there is none.
+pub(crate) fn run(
+    executable: Result<Option<BorrowedFd<'_>>, String>,
+    hook: &Hook,
+    phase: Phase,
+    index: u32,
+    context: &Context<'_>,
+    limit: Option<usize>,
+) -> (Record, Option<Vec<u8>>) {
     let start = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -125,19 +123,32 @@ fn run(
         stderr: String::new(),
     };
     // A timeout beyond the range of the clock is none.
-    let deadline = hook
+    let own = hook
         .deadline()
         .and_then(|timeout| began.checked_add(timeout));
-    match start_hook(executable, hook, phase, context, &mut record.pid) {
-        Ok(running) => running.finish(deadline, &mut record),
+    let deadline = own.into_iter().chain(context.deadline).min();
+    let mut output = None;
+    let started =
+        executable.and_then(|file| start_hook(file, hook, phase, context, limit, &mut record.pid));
+    match started {
+        Ok(running) => output = running.finish(deadline, context.kill_wait, &mut record),
         Err(error) => record.error = Some(error),
     }
     record.duration_ns = nanoseconds(began.elapsed());
-    record
+    (record, output)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Why a hook is not waited for any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Ended,
+    TimedOut,
+    /// It has written more than is allowed.
+    TooMuch,
 }
 
 /// A hook that has been executed.
@@ -154,6 +165,7 @@ fn start_hook(
     hook: &Hook,
     phase: Phase,
     context: &Context<'_>,
+    limit: Option<usize>,
     pid: &mut u32,
 ) -> Result<Running, String> {
     let environ = match context.process_env {
@@ -161,13 +173,14 @@ fn start_hook(
         _ => hook.environ(),
     };
     let image = Image::new(hook, environ)?;
-    spawn(executable, &image, context, pid).map_err(|error| error.to_string())
+    spawn(executable, &image, context, limit, pid).map_err(|error| error.to_string())
 }
 
 fn spawn(
     executable: Option<BorrowedFd<'_>>,
     image: &Image,
     context: &Context<'_>,
+    limit: Option<usize>,
     pid: &mut u32,
 ) -> Result<Running, CallError> {
     sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
@@ -200,8 +213,8 @@ fn spawn(
         }
     };
     let stdin = state_file(context.state)?;
-    let (stdout, hook_stdout) = Output::new()?;
-    let (stderr, hook_stderr) = Output::new()?;
+    let (stdout, hook_stdout) = Output::new(limit)?;
+    let (stderr, hook_stderr) = Output::new(None)?;
     let plan = Spawn {
         path: &image.path,
         argv: &image.argv,
@@ -220,19 +233,24 @@ fn spawn(
 }
 
 impl Running {
-    /// Waits for the end of the hook and fills in the rest of its record.
-    fn finish(mut self, deadline: Option<Instant>, record: &mut Record) {
+    /// Waits for the end of the hook and fills in the rest of its record. The result is its stdout, if all of it is kept.
+    fn finish(
+        mut self,
+        deadline: Option<Instant>,
+        kill_wait: Duration,
+        record: &mut Record,
+    ) -> Option<Vec<u8>> {
         let mut buffer = Buffer::default();
         let ended = self.wait_until(deadline, &mut buffer);
-        let gone = if ended == Ok(true) {
+        let gone = if ended == Ok(Stop::Ended) {
             true
         } else {
-            record.timed_out = ended == Ok(false);
+            record.timed_out = ended == Ok(Stop::TimedOut);
             record.error = ended
                 .err()
                 .map(|errno| CallError::of("poll(pidfd)")(errno).to_string());
             sys::kill_group(&self.child);
-            self.wait_until(Instant::now().checked_add(KILL_WAIT), &mut buffer) == Ok(true)
+            self.wait_for_killed(kill_wait, &mut buffer)
         };
         if gone {
             match sys::reap(self.child.pidfd.as_fd()) {
@@ -250,22 +268,35 @@ impl Running {
                 .unwrap_or_default();
             record.error = Some(format!(
                 "{error}not ended {} s after SIGKILL",
-                KILL_WAIT.as_secs()
+                kill_wait.as_secs()
             ));
         }
         // What a process of the hook writes from now on is not the hook's any more.
         self.stdout.drain(&mut buffer);
         self.stderr.drain(&mut buffer);
-        record.stdout = self.stdout.into_text();
-        record.stderr = self.stderr.into_text();
+        let (end, whole) = self.stdout.into_parts();
+        record.stdout = end;
+        record.stderr = self.stderr.into_parts().0;
+        whole
     }
 
-    /// Drains the output until the hook has ended (`true`) or the time is over (`false`).
+    /// Whether a killed hook has ended in time, whatever it has written.
+    fn wait_for_killed(&mut self, time: Duration, buffer: &mut Buffer) -> bool {
+        let deadline = Instant::now().checked_add(time);
+        loop {
+            match self.wait_until(deadline, buffer) {
+                Ok(Stop::TooMuch) => {}
+                stop => return stop == Ok(Stop::Ended),
+            }
+        }
+    }
+
+    /// Drains the output until there is a reason to stop.
     fn wait_until(
         &mut self,
         deadline: Option<Instant>,
         buffer: &mut Buffer,
-    ) -> Result<bool, Errno> {
+    ) -> Result<Stop, Errno> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let child = self.child.pidfd.as_fd();
@@ -285,7 +316,7 @@ impl Running {
             }
             let [ended, out, err] = fds.map(|fd| fd.any().unwrap_or(false));
             if ended {
-                return Ok(true);
+                return Ok(Stop::Ended);
             }
             if out {
                 self.stdout.read(buffer);
@@ -294,7 +325,10 @@ impl Running {
                 self.stderr.read(buffer);
             }
             if left.is_some_and(|left| left.is_zero()) {
-                return Ok(false);
+                return Ok(Stop::TimedOut);
+            }
+            if self.stdout.is_too_much() {
+                return Ok(Stop::TooMuch);
             }
         }
     }

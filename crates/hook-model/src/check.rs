@@ -1,5 +1,6 @@
 //! Whether the file of a hook can be executed, asked before anything is created.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -29,8 +30,13 @@ pub enum NotExecutable {
 ///
 /// The answer holds for this moment only; it is for a clear message at an early time, and execve has the last word.
 pub fn check_executable(hook: &Hook) -> Result<(), NotExecutable> {
+    check_metadata(hook, std::fs::metadata(&hook.path))
+}
+
+/// Like [`check_executable`], for a caller that has looked at the file itself.
+pub fn check_metadata(hook: &Hook, found: io::Result<Metadata>) -> Result<(), NotExecutable> {
     let path = || hook.path.clone();
-    let metadata = match std::fs::metadata(&hook.path) {
+    let metadata = match found {
         Ok(metadata) => metadata,
         Err(e)
             if matches!(

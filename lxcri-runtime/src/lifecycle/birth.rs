@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use hook_model::Phase;
 use hook_tree::sync as kind;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::ahead;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
 use crate::lxc::tools::{self, Lxc, Monitor};
@@ -38,24 +41,28 @@ pub struct Birth<'a> {
 }
 
 impl<'a> Birth<'a> {
-    /// Starts LXC in the container's cgroup.
+    /// Starts LXC in the container's cgroup and in `namespaces`, which are those that were made ahead.
     pub fn begin(
         runtime: &Runtime,
         container: &'a Container,
         prepared: &Prepared,
         cgroup: &Cgroup,
         listener: Listener,
+        mut namespaces: ahead::Open,
     ) -> Result<Self> {
-        let cgroup_namespace = match &prepared.namespaces.cgroup {
-            Namespace::Path(path) => {
-                Some(tools::open_namespace(path).context("/linux/namespaces")?)
-            }
-            _ => None,
+        namespaces.extend(tools::open_namespaces(&prepared.namespaces)?);
+        let locks = match prepared.joined_root() {
+            Some(root) => Some(tools::let_in(container, root)?),
+            None => None,
         };
         let birth = tools::Birth {
             cgroup: cgroup.dir_fd().context("enter cgroup")?,
             tasks: cgroup.entrance_fds(true).context("enter cgroup")?,
-            cgroup_namespace,
+            namespaces,
+            // In a user namespace the cover could not be taken away again.
+            as_shell: (prepared.namespaces.user == Namespace::Inherited)
+                .then(|| prepared.launcher.clone()),
+            locks,
         };
         let lxc = Lxc::find()?.start(container, &runtime.root, &birth)?;
         Ok(Birth {
@@ -71,11 +78,20 @@ impl<'a> Birth<'a> {
 
     /// While LXC starts: opens what the container needs of the host, which the runtime's mount namespace still shows.
     pub fn open_sources(&mut self, prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
+        // Hooks may look for what is covered for LXC, and enter the container's mount namespace to do so.
+        let before_pivot = [
+            Phase::Prestart,
+            Phase::CreateRuntime,
+            Phase::CreateContainer,
+        ]
+        .into_iter()
+        .any(|phase| !prepared.hooks.get(phase).is_empty());
         let host = Host {
             bundle: &prepared.bundle,
             own_cgroups: &prepared.own_cgroups(cgroup),
             guest: &self.container.file(hook_tree::names::GUEST),
             launcher: &prepared.launcher,
+            covered: before_pivot.then_some(Path::new(tools::SHELL)),
         };
         self.sources = Some(Sources::open(&prepared.mounts, &host)?);
         if let (false, Some(owner)) = (prepared.terminal, prepared.owner) {
@@ -87,17 +103,23 @@ impl<'a> Birth<'a> {
     /// Waits for the launcher in the mount hook and returns init, which is its parent.
     pub fn mount_hook(&mut self) -> Result<Process> {
         let monitor = self.lxc.pid;
-        let peer = self.accept(|pid| has_ancestor(pid, monitor))?;
-        let init = process::stat(peer.pid)
-            .map(|s| s.parent)
-            .context("the launcher ended before its time")?;
+        let mut init = None;
+        let peer = self.accept(|pid| {
+            init = init_of(pid, monitor);
+            init.is_some()
+        })?;
         peer.expect(kind::MOUNT_READY, Instant::now() + PATIENCE)?;
         self.mount_hook = Some(peer);
-        Process::of(init).context("init ended before its time")
+        init.context("init ended before its time")
     }
 
-    /// Makes the mounts and, where the process gets one, the terminal.
-    pub fn make_mounts(&mut self, init: Process, prepared: &Prepared) -> Result<Option<Terminal>> {
+    /// Makes the mounts and, where the process gets one, the terminal. Runs `beside` while the mounts are made.
+    pub fn make_mounts(
+        &mut self,
+        init: Process,
+        prepared: &Prepared,
+        beside: impl FnOnce() -> Result<()>,
+    ) -> Result<Option<Terminal>> {
         let peer = self
             .mount_hook
             .as_ref()
@@ -113,8 +135,9 @@ impl<'a> Birth<'a> {
             namespace,
             prepared.rootfs.clone(),
             true,
+            self.container.file(tools::COVER),
         );
-        engine.make_mounts(&mut Maker::new(peer))?;
+        engine.make_mounts(&mut Maker::new(peer), beside)??;
         let terminal = match prepared.terminal {
             true => {
                 let pty = engine.open_pty().context("/process/terminal")?;
@@ -140,9 +163,11 @@ impl<'a> Birth<'a> {
         // Through a descriptor, because the container's root may not be able to reach the file.
         let log = records.file();
         let fds: Vec<RawFd> = log.iter().map(AsRawFd::as_raw_fd).collect();
-        peer.send(kind::RUN_PHASE, &[], &fds)?;
-        // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
-        let answer = records.added_by_others(|| peer.receive(None))?;
+        let answer = records.added_by_others(|| {
+            peer.send(kind::RUN_PHASE, &[], &fds)?;
+            // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
+            peer.receive(None)
+        })?;
         match answer {
             Some(packet) if packet.kind == kind::PHASE_DONE => Ok(()),
             Some(packet) if packet.kind == kind::PHASE_FAILED => {
@@ -158,13 +183,22 @@ impl<'a> Birth<'a> {
 
     /// Waits for init to report after the pivot, finishes the mounts, ends LXC's monitor.
     pub fn init_reported(&mut self, init: Process) -> Result<()> {
-        let peer = self.accept(|pid| pid == init.pid)?;
-        peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
-        self.init = Some(peer);
-        // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while the
-        // mounts are finished.
-        self.lxc.kill()?;
-        self.engine.take().context("no mounts")?.finish()?;
+        let mut engine = self.engine.take().context("no mounts")?;
+        engine.finish(|begin| {
+            let peer = self.accept(|pid| pid == init.pid)?;
+            peer.expect(kind::INIT_READY, Instant::now() + PATIENCE)?;
+            self.init = Some(peer);
+            // First, because the end of lxc-start keeps a processor busy for as long as all that remains to be done.
+            begin.now();
+            // All that is left of LXC's work is to wait for the container's end, and that is the engine's. It ends while
+            // the mounts are finished.
+            self.lxc.kill()
+        })?;
+        Ok(())
+    }
+
+    /// Waits until LXC is gone: its memory no longer counts, and init has become a child of the nearest subreaper.
+    pub fn lxc_gone(&mut self) -> Result<()> {
         self.lxc.wait()
     }
 
@@ -189,7 +223,7 @@ impl<'a> Birth<'a> {
     /// Accepts a launcher, as long as LXC makes progress.
     ///
     /// In a container with a user namespace its root may connect to the socket, too: only who must come is believed.
-    fn accept(&mut self, expected: impl Fn(i32) -> bool) -> Result<Peer> {
+    fn accept(&mut self, mut expected: impl FnMut(i32) -> bool) -> Result<Peer> {
         let pid = self.lxc.pid;
         let end = Instant::now() + PATIENCE;
         let mut zombies = 0;
@@ -232,12 +266,18 @@ impl<'a> Birth<'a> {
     }
 }
 
-/// Whether a process descends from another one. The shell of the hook lies in between, and where namespaces are joined a
-/// process of LXC's.
-fn has_ancestor(pid: i32, ancestor: i32) -> bool {
-    std::iter::successors(process::stat(pid), |s| process::stat(s.parent))
-        .take(6)
-        .any(|s| s.parent == ancestor)
+/// The init of the container whose mount hook the launcher is: its parent, if that descends from LXC's monitor. Where
+/// namespaces are joined, a process of LXC's lies in between.
+fn init_of(launcher: i32, monitor: i32) -> Option<Process> {
+    let pid = process::stat(launcher)?.parent;
+    let stat = process::stat(pid)?;
+    std::iter::successors(Some(stat), |s| process::stat(s.parent))
+        .take(5)
+        .any(|s| s.parent == monitor)
+        .then_some(Process {
+            pid,
+            start_time: stat.start_time,
+        })
 }
 
 /// Whether a process has children and all of them have ended without being waited for.

@@ -14,10 +14,12 @@ use hook_tree::names;
 
 use super::birth::{self, Birth};
 use super::{destroy, hooks};
+use crate::ahead::{self, Ahead};
 use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
 use crate::mountpoint;
+use crate::mounts;
 use crate::prepare::{self, Prepared};
 use crate::process::Process;
 use crate::record::Record;
@@ -25,7 +27,7 @@ use crate::records::Records;
 use crate::request::{Request, Runtime};
 use crate::store::{Container, Lock};
 use crate::sync::Listener;
-use crate::{configuration, guest, startup};
+use crate::{configuration, guest, hook_files, startup};
 
 /// A created container.
 #[derive(Debug)]
@@ -44,12 +46,14 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         bail!("container {} already exists", request.id);
     }
     let configuration = configuration::load(runtime.config.as_deref())?;
+    let sources = hook_files::sources(&request.hooks_dirs, &configuration);
     let runtime = &Runtime {
         hooks_log: runtime.hooks_log.clone().or(configuration.hooks_log),
         ..runtime.clone()
     };
-    let prepared = prepare::prepare(runtime, &request)?;
+    let prepared = prepare::prepare(runtime, &request, &sources)?;
     let preserved = startup::claim(request.preserve_fds)?;
+    let ahead = ahead::begin(&prepared.namespaces);
     let lock = container.make(&runtime.root, prepared.access)?;
     let mut attempt = Attempt {
         runtime,
@@ -59,11 +63,16 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         record: None,
         pid_written: false,
     };
-    match attempt.carry_out(preserved) {
+    match attempt.carry_out(preserved, ahead) {
         Ok(created) => Ok(created),
         Err(error) => {
             attempt.take_back(lock);
-            Err(error)
+            Err(match mounts::is_chrooted() {
+                true => error.context(
+                    "cannot make containers in a chroot, only in the root of the mount namespace",
+                ),
+                false => error,
+            })
         }
     }
 }
@@ -79,7 +88,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn carry_out(&mut self, preserved: Vec<OwnedFd>) -> Result<Created> {
+    fn carry_out(&mut self, preserved: Vec<OwnedFd>, ahead: Ahead) -> Result<Created> {
         let mut state = self.state();
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
@@ -94,6 +103,7 @@ impl Attempt<'_> {
             init: None,
             cgroup: Some(plan.record().clone()),
             hooks_log: self.runtime.hooks_log.clone(),
+            pins: self.prepared.pins.clone(),
         })?;
         let (mut cgroup, listener) = self.make_ready(plan, &state)?;
         let records = Records::of(self.container, self.runtime.hooks_log.as_deref());
@@ -103,6 +113,7 @@ impl Attempt<'_> {
             &self.prepared,
             &cgroup,
             listener,
+            ahead.finish().context("/linux/namespaces")?,
         )?;
         cgroup.settle();
         // While LXC starts.
@@ -111,8 +122,9 @@ impl Attempt<'_> {
         let init = birth.mount_hook()?;
         state.pid = Some(init.pid);
         let terminal = self.meet(&mut birth, init, &state)?;
-        hooks::run(&self.prepared.hooks, Phase::Prestart, &state, &records)?;
-        hooks::run(&self.prepared.hooks, Phase::CreateRuntime, &state, &records)?;
+        let Prepared { hooks, pins, .. } = &self.prepared;
+        hooks::run(hooks, pins, Phase::Prestart, &state, &records)?;
+        hooks::run(hooks, pins, Phase::CreateRuntime, &state, &records)?;
         birth.create_container_hooks(&records)?;
         state.status = Status::Created;
         guest::write_state(
@@ -122,6 +134,9 @@ impl Attempt<'_> {
             self.prepared.access,
         )?;
         birth.init_reported(init)?;
+        if limits::count_lxc(&self.prepared) {
+            birth.lxc_gone()?;
+        }
         limits::apply(init, &self.prepared, &cgroup)?;
         let master = birth::hand_over(terminal.as_ref(), &self.request.terminals)?;
         if let Some(path) = &self.request.pid_file {
@@ -130,35 +145,28 @@ impl Attempt<'_> {
         }
         self.container.write_state(&state)?;
         birth.release_init(terminal, &preserved, &mountpoint)?;
+        birth.lxc_gone()?;
         Ok(Created { init, master })
     }
 
-    /// Makes everything that LXC must find: the cgroup, and at the same time the first files and the sync socket.
+    /// Makes everything that LXC must find: the first files, the sync socket, the cgroup.
     fn make_ready(&mut self, plan: CgroupPlan, state: &State) -> Result<(Cgroup, Listener)> {
         let prepared = &self.prepared;
-        let (cgroup, listener) = std::thread::scope(|scope| {
-            let cgroup = scope.spawn(|| {
-                let cgroup = plan.create().context("make cgroup")?;
-                limits::devices(prepared, &cgroup)?;
-                if let Some(root) = prepared.user_namespace_root() {
-                    cgroup
-                        .delegate(root.into())
-                        .context("delegate the cgroup to the user namespace")?;
-                }
-                anyhow::Ok(cgroup)
-            });
-            let listener = self.write_first_files(state).and_then(|()| {
-                Listener::bind(
-                    &self.container.file(names::GUEST),
-                    names::SYNC,
-                    prepared.access,
-                )
-            });
-            (cgroup.join(), listener)
-        });
-        let cgroup = cgroup.map_err(|_| anyhow!("a thread ended before its time"))??;
+        self.write_first_files(state)?;
+        let listener = Listener::bind(
+            &self.container.file(names::GUEST),
+            names::SYNC,
+            prepared.access,
+        )?;
+        let cgroup = plan.create().context("make cgroup")?;
+        limits::devices(prepared, &cgroup)?;
+        if let Some(root) = prepared.user_namespace_root() {
+            cgroup
+                .delegate(root.into())
+                .context("delegate the cgroup to the user namespace")?;
+        }
         self.update_record(|record| record.cgroup = Some(cgroup.record().clone()))?;
-        Ok((cgroup, listener?))
+        Ok((cgroup, listener))
     }
 
     /// The rendezvous: makes the mounts, and at the same time writes down who init is and sets what its namespaces hold.
@@ -171,18 +179,11 @@ impl Attempt<'_> {
         let record = self.record.as_mut().context("no record")?;
         record.init = Some(init);
         let (container, prepared, record) = (self.container, &self.prepared, &*record);
-        std::thread::scope(|scope| {
-            let others = scope.spawn(|| {
-                container.write_record(record)?;
-                container.write_state(state)?;
-                guest::write_state(container, state, init.inner_pid(), prepared.access)?;
-                limits::namespaced(init, prepared)
-            });
-            let terminal = birth.make_mounts(init, prepared);
-            others
-                .join()
-                .map_err(|_| anyhow!("a thread ended before its time"))??;
-            terminal
+        birth.make_mounts(init, prepared, || {
+            container.write_record(record)?;
+            container.write_state(state)?;
+            guest::write_state(container, state, init.inner_pid(), prepared.access)?;
+            limits::namespaced(init, prepared)
         })
     }
 
@@ -234,12 +235,13 @@ impl Attempt<'_> {
     fn write_other_files(&self, state: &State) -> Result<()> {
         let Prepared {
             hooks,
-            config_json,
+            loaded,
             init_files,
             ..
         } = &self.prepared;
         let container = self.container;
-        container.replace(&container.file(names::OCI_CONFIG), config_json, 0o600)?;
+        let config = serde_json::to_vec(&loaded.raw)?;
+        container.replace(&container.file(names::OCI_CONFIG), &config, 0o600)?;
         let others = [
             Phase::Prestart,
             Phase::CreateRuntime,

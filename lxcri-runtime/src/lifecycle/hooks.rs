@@ -1,15 +1,23 @@
 //! Runs the hooks that belong to the runtime itself: prestart, createRuntime and poststart.
 
 use anyhow::{Context as _, Result, anyhow};
-use hook_exec::{Context, run_phase};
+use hook_exec::{Context, run_phase_with};
 use hook_model::{HookSet, Phase, State};
 use hook_tree::names;
 
+use crate::pins::Pins;
 use crate::records::Records;
 use crate::store::Container;
 
-/// Runs a phase with the bundle as the working directory. The first failure ends it and is the error.
-pub fn run(hooks: &HookSet, phase: Phase, state: &State, records: &Records) -> Result<()> {
+/// Runs a phase with the bundle as the working directory. The first failure ends it and is the error. A pinned
+/// hook is executed through the descriptor through which it was compared with its pin.
+pub fn run(
+    hooks: &HookSet,
+    pins: &Pins,
+    phase: Phase,
+    state: &State,
+    records: &Records,
+) -> Result<()> {
     let hooks = hooks.get(phase);
     if hooks.is_empty() {
         return Ok(());
@@ -20,7 +28,14 @@ pub fn run(hooks: &HookSet, phase: Phase, state: &State, records: &Records) -> R
         die_with_caller: true,
         ..Context::new(&json, &state.bundle)
     };
-    match run_phase(hooks, phase, &context, |record| records.add(record)).first() {
+    let failures = run_phase_with(
+        hooks,
+        phase,
+        &context,
+        |hook| pins.open(hook),
+        |record| records.add(record),
+    );
+    match failures.first() {
         None => Ok(()),
         Some(failure) => Err(anyhow!("{failure}")),
     }

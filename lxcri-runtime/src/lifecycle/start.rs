@@ -90,7 +90,7 @@ fn begin(
     state.pid = Some(init.pid);
     container.write_state(state)?;
     let poststart = hooks::read(container, Phase::Poststart)?;
-    hooks::run(&poststart, Phase::Poststart, state, records)?;
+    hooks::run(&poststart, &record.pins, Phase::Poststart, state, records)?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use crate::ahead;
 use crate::mounts::IdMap;
 use crate::spec::{Namespace, Namespaces};
 
@@ -97,6 +98,10 @@ pub fn render(input: &Input) -> Result<String, Error> {
 }
 
 /// `keep` and not `clone`: LXC unshares the cgroup namespace unless it is told to keep it, whatever `clone` says.
+///
+/// What lxc-start has joined before it is executed is kept as well: what was made ahead; a cgroup namespace, because LXC would
+/// unshare another one after joining it; a user namespace, because LXC's processes would be nobody in one that they join; and
+/// with that all others, which its root may be unable to join.
 fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Result<(), Error> {
     let kinds = [
         ("user", &namespaces.user),
@@ -106,24 +111,26 @@ fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Res
         ("uts", &namespaces.uts),
         ("cgroup", &namespaces.cgroup),
     ];
+    let joins_user = matches!(namespaces.user, Namespace::Path(_));
+    let ahead = ahead::kinds(namespaces);
+    let is_ahead = |name: &str| ahead.iter().any(|(_, ahead)| *ahead == name);
     let mut keep = String::from("time");
     for (name, kind) in kinds {
-        match kind {
-            Namespace::New => {}
-            Namespace::Inherited => {
-                keep.push(' ');
-                keep.push_str(name);
-            }
-            // LXC unshares a cgroup namespace after it has joined one, so the runtime joins it and LXC keeps it.
-            Namespace::Path(_) if name == "cgroup" => keep.push_str(" cgroup"),
-            Namespace::Path(path) => line(
-                &format!("lxc.namespace.share.{name}"),
-                &value("namespace", path)?,
-            ),
+        let is_kept = match kind {
+            Namespace::New => is_ahead(name),
+            Namespace::Inherited => true,
+            Namespace::Path(_) => name == "cgroup" || joins_user,
+        };
+        if is_kept {
+            keep.push(' ');
+            keep.push_str(name);
+        } else if let Namespace::Path(path) = kind {
+            let path = value("namespace", path)?;
+            line(&format!("lxc.namespace.share.{name}"), &path);
         }
     }
     line("lxc.namespace.keep", &keep);
-    if namespaces.network == Namespace::New {
+    if namespaces.network == Namespace::New && !is_ahead("net") {
         // The loopback interface is up, as with runc and crun.
         line("lxc.net.0.type", "empty");
     }
@@ -230,6 +237,17 @@ mod tests {
             "path.conf",
             &input(&all(Namespace::Path("/proc/7/ns/x".into()))),
         );
+    }
+
+    #[test]
+    fn a_user_namespace_by_path() {
+        let namespaces = Namespaces {
+            user: Namespace::Path("/proc/7/ns/user".into()),
+            ipc: Namespace::New,
+            uts: Namespace::Inherited,
+            ..all(Namespace::Path("/proc/7/ns/x".into()))
+        };
+        golden("user-path.conf", &input(&namespaces));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Starts a program inside a container's cgroup, with the cgroup file systems hidden from it.
 
+use std::convert::Infallible;
 use std::ffi::{CStr, CString, c_char};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sched::CloneFlags;
 
 /// Where cgroup file systems are mounted on every distribution that LXC supports.
 const CGROUP_ROOT: &CStr = c"/sys/fs/cgroup";
@@ -22,12 +25,24 @@ pub struct Spawn<'a> {
     /// A thread that moves itself alone need not wait until no process of the machine forks or executes, which takes the
     /// kernel several milliseconds (`cgroup_procs_write_start` since Linux 5.17).
     pub tasks: &'a [OwnedFd],
-    /// A cgroup namespace to join.
-    pub cgroup_namespace: Option<BorrowedFd<'a>>,
+    /// Namespaces to join, CLONE_NEW* with each. A user namespace comes last, and its root executes the program.
+    pub namespaces: &'a [(OwnedFd, CloneFlags)],
     /// An empty directory that covers the cgroup file systems, in a mount namespace of its own.
     pub cover: &'a CStr,
+    /// What LXC would start for a hook, and what takes its place.
+    pub shell: Option<&'a Shell>,
     /// What becomes stdin, stdout and stderr.
     pub null: BorrowedFd<'a>,
+}
+
+/// A shell that is covered in the mount namespace of the program.
+pub struct Shell {
+    /// Its file, an absolute path without symlinks.
+    pub path: CString,
+    /// The mount in which it lies.
+    pub mount_point: CString,
+    /// The program that is mounted over it.
+    pub cover: CString,
 }
 
 /// A child that was started.
@@ -38,36 +53,31 @@ pub struct Spawned {
     pub pidfd: OwnedFd,
 }
 
-/// Steps of the child, for the error.
-const STEPS: [&str; 8] = [
-    "prctl(PR_SET_PDEATHSIG, SIGKILL)",
-    "write(tasks, 0)",
-    "setns(CLONE_NEWCGROUP)",
-    "unshare(CLONE_NEWNS)",
-    "mount(/sys/fs/cgroup, MS_PRIVATE)",
-    "mount(/sys/fs/cgroup, MS_BIND)",
-    "dup2(/dev/null)",
-    "execve",
-];
-
 /// Starts the program. It dies together with the calling thread.
+///
+/// The child borrows this process's memory and the calling thread waits until it has executed the program (vfork(2)): a
+/// copy would have to be made of every page that either of the two writes to meanwhile.
 ///
 /// # Errors
 /// The step that failed, and why.
-pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
-    let arguments = pointers(spawn.arguments);
-    let environment = pointers(spawn.environment);
-    let (mut report, told) = pipe().map_err(|e| ("pipe2(O_CLOEXEC)".to_owned(), e))?;
+pub fn spawn(spawn: &Spawn) -> Result<Spawned, (&'static str, io::Error)> {
+    let mut child = Child {
+        spawn,
+        arguments: pointers(spawn.arguments),
+        environment: pointers(spawn.environment),
+        failure: None,
+    };
+    let mut stack = Box::<[Slot]>::new_uninit_slice(STACK / size_of::<Slot>());
     let mut pidfd: RawFd = -1;
-    // clone3(2): fork, with the cgroup of the child.
+    let flags = libc::CLONE_PIDFD | libc::CLONE_VM | libc::CLONE_VFORK;
     let mut args = libc::clone_args {
-        flags: libc::CLONE_PIDFD as u64,
+        flags: flags as u64,
         pidfd: &raw mut pidfd as u64,
         child_tid: 0,
         parent_tid: 0,
         exit_signal: libc::SIGCHLD as u64,
-        stack: 0,
-        stack_size: 0,
+        stack: stack.as_mut_ptr() as u64,
+        stack_size: STACK as u64,
         tls: 0,
         set_tid: 0,
         set_tid_size: 0,
@@ -77,41 +87,21 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
     }
-    // SAFETY: like fork: the child runs on a copy of this stack and makes only raw system calls on what was prepared above,
-    // until it executes the program or exits; the structure has the size that is passed.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            &raw mut args,
-            size_of::<libc::clone_args>(),
-        )
-    };
-    match pid {
-        0 => {
-            // SAFETY: this is the child; all pointers are NUL-ended strings and NULL-ended vectors in its memory.
-            unsafe { child(spawn, &arguments, &environment, told.as_raw_fd()) }
-        }
-        1.. => {}
-        _ => return Err(("clone3".to_owned(), io::Error::last_os_error())),
+    // SAFETY: the child has a stack of its own, and everything it is given outlives it, because this thread waits until it
+    // has executed the program or exited (CLONE_VFORK); it makes system calls on what was prepared above and nothing else.
+    let pid = unsafe { clone_and_run(&mut args, &mut child) };
+    if pid < 0 {
+        return Err(("clone3", io::Error::from_raw_os_error(-pid as i32)));
     }
-    drop(told);
+    let pid = pid as i32;
     // SAFETY: the kernel has stored a new descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let spawned = Spawned {
-        pid: pid as i32,
-        pidfd,
-    };
-    let mut message = [0; 8];
-    // The pipe ends when the program is executed.
-    match report.read_exact(&mut message) {
-        Err(_) => Ok(spawned),
-        Ok(()) => {
-            let [a, b, c, d, step, ..] = message;
-            let error = io::Error::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
-            let step = STEPS.get(usize::from(step)).copied().unwrap_or("start");
-            // SAFETY: waits for the child that has just said that it ends.
-            unsafe { libc::waitpid(spawned.pid, std::ptr::null_mut(), 0) };
-            Err((step.to_owned(), error))
+    match child.failure {
+        None => Ok(Spawned { pid, pidfd }),
+        Some((step, errno)) => {
+            // SAFETY: waits for the child that has just exited.
+            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            Err((step, io::Error::from_raw_os_error(errno)))
         }
     }
 }
@@ -119,9 +109,20 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
 /// Not in every libc crate's headers: linux/sched.h.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-fn pipe() -> io::Result<(std::fs::File, OwnedFd)> {
-    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-    Ok((read.into(), write))
+/// Bytes of the child's stack. It needs a few hundred.
+const STACK: usize = 64 << 10;
+
+/// Pieces of a stack, aligned as the ABIs want its end to be.
+type Slot = u128;
+
+/// What the child works on, in the memory of its parent.
+struct Child<'a> {
+    spawn: &'a Spawn<'a>,
+    /// Pointers to the strings, ended by NULL.
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    /// The step that failed, and its errno.
+    failure: Option<(&'static str, i32)>,
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
@@ -132,75 +133,193 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
         .collect()
 }
 
+/// The step of joining a namespace.
+fn joining(kind: CloneFlags) -> &'static str {
+    match kind {
+        CloneFlags::CLONE_NEWCGROUP => "setns(CLONE_NEWCGROUP)",
+        CloneFlags::CLONE_NEWIPC => "setns(CLONE_NEWIPC)",
+        CloneFlags::CLONE_NEWNET => "setns(CLONE_NEWNET)",
+        CloneFlags::CLONE_NEWPID => "setns(CLONE_NEWPID)",
+        CloneFlags::CLONE_NEWUSER => "setns(CLONE_NEWUSER)",
+        CloneFlags::CLONE_NEWUTS => "setns(CLONE_NEWUTS)",
+        _ => "setns",
+    }
+}
+
+/// Becomes root of the user namespace that has just been joined, with a mount namespace that belongs to it. Returns the step
+/// that failed, with its error in errno.
+///
+/// By system call, because the wrappers of libc change all threads of the process whose memory this is.
+///
+/// # Safety
+/// Async-signal-safe; only in a process of its own.
+unsafe fn become_root() -> Result<(), &'static str> {
+    let step = |name, result: libc::c_long| if result < 0 { Err(name) } else { Ok(()) };
+    // SAFETY: numbers and a null pointer, which an empty list of groups may have.
+    unsafe {
+        let no_groups = std::ptr::null::<libc::gid_t>();
+        step(
+            "setgroups(0)",
+            libc::syscall(libc::SYS_setgroups, 0, no_groups),
+        )?;
+        step(
+            "setresgid(0, 0, 0)",
+            libc::syscall(libc::SYS_setresgid, 0, 0, 0),
+        )?;
+        step(
+            "setresuid(0, 0, 0)",
+            libc::syscall(libc::SYS_setresuid, 0, 0, 0),
+        )?;
+        step(
+            "unshare(CLONE_NEWNS)",
+            libc::unshare(libc::CLONE_NEWNS).into(),
+        )?;
+        // It is forgotten when the user changes.
+        step(
+            "prctl(PR_SET_PDEATHSIG, SIGKILL)",
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL).into(),
+        )
+    }
+}
+
+/// Covers the shell, if that is possible: without it LXC starts the shell, and that the program.
+///
+/// The mount in which it lies must not be shared: the cover would appear on the host. As a slave it goes on to follow the host.
+///
+/// # Safety
+/// Async-signal-safe; only in a mount namespace of its own.
+unsafe fn cover(shell: &Shell) {
+    let (path, mount_point) = (shell.path.as_ptr(), shell.mount_point.as_ptr());
+    let null = std::ptr::null::<c_char>();
+    // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
+    unsafe {
+        if crate::sys::mount_id(&shell.path)
+            .is_some_and(|id| crate::sys::mount_id(&shell.mount_point) == Some(id))
+            && libc::mount(null, mount_point, null, libc::MS_SLAVE, null.cast()) == 0
+        {
+            libc::mount(shell.cover.as_ptr(), path, null, libc::MS_BIND, null.cast());
+        }
+    }
+}
+
+/// clone3(2), and [`run`] in the child. Returns the child's pid or a negated errno.
+///
+/// No C library has a function for it: clone(3) cannot put the child into a cgroup.
+///
+/// # Safety
+/// `args` names a stack that nobody else uses, and its flags CLONE_VM and CLONE_VFORK.
+unsafe fn clone_and_run(args: &mut libc::clone_args, child: &mut Child) -> isize {
+    let result: isize;
+    // SAFETY: in the parent only the registers that are named change; the child never leaves `run`.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call {run}",
+            "ud2",
+            "2:",
+            run = sym run,
+            inlateout("rax") libc::SYS_clone3 as isize => result,
+            in("rdi") args,
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r12") child,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, x9",
+            "bl {run}",
+            "brk 1",
+            "2:",
+            run = sym run,
+            inlateout("x0") args => result,
+            in("x1") size_of::<libc::clone_args>(),
+            in("x8") libc::SYS_clone3,
+            in("x9") child,
+        );
+    }
+    result
+}
+
 /// The child: async-signal-safe from here on.
 ///
 /// # Safety
-/// Only in a new process. `arguments` and `environment` end with NULL.
-unsafe fn child(
-    spawn: &Spawn,
-    arguments: &[*const c_char],
-    environment: &[*const c_char],
-    told: RawFd,
-) -> ! {
+/// Only in a new process that has the parent's memory to itself.
+unsafe extern "C" fn run(child: &mut Child) -> ! {
+    // SAFETY: the caller's promise.
+    let Err(step) = unsafe { execute(child) };
+    // SAFETY: errno is that of the waiting thread, whose thread-local storage this is; _exit does not return.
+    unsafe {
+        child.failure = Some((step, *libc::__errno_location()));
+        libc::_exit(127)
+    }
+}
+
+/// Does all steps and executes the program. Returns the step that failed, with its error in errno.
+///
+/// # Safety
+/// As for [`run`].
+unsafe fn execute(child: &Child) -> Result<Infallible, &'static str> {
+    let spawn = child.spawn;
     let null = std::ptr::null::<c_char>();
-    let step = |number: u8, result: libc::c_int| {
-        if result < 0 {
-            // SAFETY: errno is this thread's; eight bytes of this stack are written; _exit does not return.
-            unsafe {
-                let [a, b, c, d] = (*libc::__errno_location()).to_ne_bytes();
-                let message = [a, b, c, d, number, 0, 0, 0];
-                libc::write(told, message.as_ptr().cast(), message.len());
-                libc::_exit(127);
-            }
-        }
+    let step = |name: &'static str, result: libc::c_int| match result {
+        ..0 => Err(name),
+        _ => Ok(()),
     };
     // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
     unsafe {
-        step(0, libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL));
+        step(
+            "prctl(PR_SET_PDEATHSIG, SIGKILL)",
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL),
+        )?;
         for file in spawn.tasks {
-            step(
-                1,
-                libc::write(file.as_raw_fd(), c"0".as_ptr().cast(), 1) as libc::c_int,
-            );
+            let written = libc::write(file.as_raw_fd(), c"0".as_ptr().cast(), 1);
+            step("write(tasks, 0)", written as libc::c_int)?;
         }
-        if let Some(namespace) = spawn.cgroup_namespace {
-            step(2, libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWCGROUP));
-        }
-        step(3, libc::unshare(libc::CLONE_NEWNS));
+        step("unshare(CLONE_NEWNS)", libc::unshare(libc::CLONE_NEWNS))?;
         // Only this one mount becomes private, so that what is mounted over it stays in this namespace, while the others
         // keep their propagation: shared mounts of a container stay peers of the host's.
-        let private = libc::mount(
-            null,
-            CGROUP_ROOT.as_ptr(),
-            null,
-            libc::MS_PRIVATE,
-            std::ptr::null(),
-        );
+        let target = CGROUP_ROOT.as_ptr();
+        let private = libc::mount(null, target, null, libc::MS_PRIVATE, null.cast());
         // Not a mount point, or no such directory: there are no cgroups to hide.
         if private == 0 || !matches!(*libc::__errno_location(), libc::EINVAL | libc::ENOENT) {
-            step(4, private);
+            step("mount(/sys/fs/cgroup, MS_PRIVATE)", private)?;
+            let cover = spawn.cover.as_ptr();
             step(
-                5,
-                libc::mount(
-                    spawn.cover.as_ptr(),
-                    CGROUP_ROOT.as_ptr(),
-                    null,
-                    libc::MS_BIND,
-                    std::ptr::null(),
-                ),
-            );
+                "mount(/sys/fs/cgroup, MS_BIND)",
+                libc::mount(cover, target, null, libc::MS_BIND, null.cast()),
+            )?;
+        }
+        if let Some(shell) = spawn.shell {
+            cover(shell);
         }
         for number in 0..3 {
-            step(6, libc::dup2(spawn.null.as_raw_fd(), number));
+            let copied = libc::dup2(spawn.null.as_raw_fd(), number);
+            step("dup2(/dev/null)", copied)?;
         }
-        step(
-            7,
-            libc::execve(
-                spawn.program.as_ptr(),
-                arguments.as_ptr(),
-                environment.as_ptr(),
-            ),
+        for (namespace, kind) in spawn.namespaces {
+            let joined = libc::setns(namespace.as_raw_fd(), kind.bits());
+            step(joining(*kind), joined)?;
+            if *kind == CloneFlags::CLONE_NEWUSER {
+                become_root()?;
+            }
+        }
+        libc::execve(
+            spawn.program.as_ptr(),
+            child.arguments.as_ptr(),
+            child.environment.as_ptr(),
         );
-        libc::_exit(127)
     }
+    Err("execve")
 }

@@ -1,21 +1,27 @@
 //! Runs lxc-start and lxc-destroy: without cgroups of their own, without an inherited environment.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use hook_tree::names;
 use nix::errno::Errno;
+use nix::sched::CloneFlags;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use super::sys;
 
+use crate::access::Access;
+use crate::ahead;
 use crate::process;
+use crate::spec::{Namespace, Namespaces};
 use crate::store::Container;
 
 /// Where distributions put programs; the caller's PATH is not asked.
@@ -27,14 +33,18 @@ const DIRECTORIES: [&str; 6] = [
     "/sbin",
     "/bin",
 ];
+/// What LXC executes each hook with.
+pub const SHELL: &str = "/bin/sh";
 /// Where LXC keeps its lock files when it runs as root.
 const LOCKS: &str = "/run/lxc/lock";
 /// How long lxc-destroy may take, hooks aside.
 const OWN_TIME: Duration = Duration::from_secs(10);
 /// Name of LXC's log in a container's directory.
-const LOG: &str = "lxc.log";
+pub const LOG: &str = "lxc.log";
+/// Name of the directory for LXC's locks where LXC is root of a user namespace.
+const OWN_RUN: &str = "run";
 /// Name of the empty directory that hides the cgroup file systems from LXC.
-const COVER: &str = "cover";
+pub const COVER: &str = "cover";
 
 /// LXC's tools on this host.
 #[derive(Clone, Debug)]
@@ -48,8 +58,12 @@ pub struct Birth {
     pub cgroup: Option<OwnedFd>,
     /// Files of the v1 cgroups to enter.
     pub tasks: Vec<OwnedFd>,
-    /// A cgroup namespace to join.
-    pub cgroup_namespace: Option<OwnedFd>,
+    /// Namespaces to join; a user namespace last.
+    pub namespaces: ahead::Open,
+    /// The launcher, if it may take the place of the shell that LXC starts for a hook.
+    pub as_shell: Option<PathBuf>,
+    /// A directory in which LXC may make its locks, where it may not do so in its own.
+    pub locks: Option<PathBuf>,
 }
 
 /// A running `lxc-start`, which is the container's monitor until it is ended. Dropping it ends it.
@@ -98,14 +112,22 @@ impl Lxc {
             .write(true)
             .open("/dev/null")
             .context("open /dev/null")?;
+        let shell = birth.as_shell.as_deref().and_then(shell);
+        let mut environment = vec![string(format!("PATH={}", DIRECTORIES.join(":")).as_ref())?];
+        if let Some(locks) = &birth.locks {
+            let mut variable = OsString::from("XDG_RUNTIME_DIR=");
+            variable.push(locks);
+            environment.push(string(&variable)?);
+        }
         let spawned = sys::spawn(&sys::Spawn {
             program: &string(self.start.as_os_str())?,
             arguments: &arguments,
-            environment: &[string(format!("PATH={}", DIRECTORIES.join(":")).as_ref())?],
+            environment: &environment,
             cgroup: birth.cgroup.as_ref().map(|fd| fd.as_fd()),
             tasks: &birth.tasks,
-            cgroup_namespace: birth.cgroup_namespace.as_ref().map(|fd| fd.as_fd()),
+            namespaces: &birth.namespaces,
             cover: &cover(container)?,
+            shell: shell.as_ref(),
             null: null.as_fd(),
         })
         .map_err(|(step, error)| {
@@ -197,6 +219,24 @@ pub fn remove_lock(container: &Container, root: &Path) {
     let _ = fs::remove_file(directory.join(format!(".{}", container.id)));
 }
 
+/// Lets LXC read and write what it must when it is executed as the root of a user namespace, an ordinary user and group of the
+/// host. Returns a directory for its locks.
+pub fn let_in(container: &Container, (uid, gid): (u32, u32)) -> Result<PathBuf> {
+    let access = Access { group: Some(gid) };
+    access.tree(&container.file(names::LXC_CONFIG))?;
+    let log = container.file(LOG);
+    container.replace(&log, b"", 0o600)?;
+    let own = container.file(OWN_RUN);
+    fs::create_dir(&own).with_context(|| format!("make {}", own.display()))?;
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("set mode of {}", own.display()))?;
+    for path in [&log, &own] {
+        chown(path, Some(uid), Some(gid))
+            .with_context(|| format!("set owner of {}", path.display()))?;
+    }
+    Ok(own)
+}
+
 /// What LXC wrote into its log, on one line.
 pub fn messages(container: &Container) -> String {
     let text = fs::read_to_string(container.file(LOG)).unwrap_or_default();
@@ -240,6 +280,23 @@ fn cover(container: &Container) -> Result<CString> {
     CString::new(path.as_os_str().as_bytes()).with_context(|| format!("use {}", path.display()))
 }
 
+/// The shell that LXC starts for a hook, to be covered by the launcher. Nothing where it cannot be found out what to do.
+fn shell(launcher: &Path) -> Option<sys::Shell> {
+    let string = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
+    let path = fs::canonicalize(SHELL).ok()?;
+    let id = |path: &Path| crate::sys::mount_id(&string(path)?);
+    let mount = id(&path)?;
+    let mount_point = path
+        .ancestors()
+        .take_while(|p| id(p) == Some(mount))
+        .last()?;
+    Some(sys::Shell {
+        mount_point: string(mount_point)?,
+        path: string(&path)?,
+        cover: string(launcher)?,
+    })
+}
+
 fn find(name: &str) -> Option<PathBuf> {
     DIRECTORIES
         .iter()
@@ -248,15 +305,30 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// Opens a namespace file.
-pub fn open_namespace(path: &Path) -> Result<OwnedFd> {
-    Ok(File::open(path)
-        .with_context(|| format!("open namespace {}", path.display()))?
-        .into())
+/// Opens the namespaces that lxc-start must be in before it is executed (see [`config`](super::config)).
+pub fn open_namespaces(namespaces: &Namespaces) -> Result<ahead::Open> {
+    let mut kinds = vec![(&namespaces.cgroup, CloneFlags::CLONE_NEWCGROUP)];
+    if matches!(namespaces.user, Namespace::Path(_)) {
+        kinds.extend([
+            (&namespaces.network, CloneFlags::CLONE_NEWNET),
+            (&namespaces.ipc, CloneFlags::CLONE_NEWIPC),
+            (&namespaces.uts, CloneFlags::CLONE_NEWUTS),
+            (&namespaces.pid, CloneFlags::CLONE_NEWPID),
+            (&namespaces.user, CloneFlags::CLONE_NEWUSER),
+        ]);
+    }
+    let mut open = Vec::new();
+    for (namespace, kind) in kinds {
+        if let Namespace::Path(path) = namespace {
+            let file = File::open(path)
+                .with_context(|| format!("/linux/namespaces: open namespace {}", path.display()))?;
+            open.push((file.into(), kind));
+        }
+    }
+    Ok(open)
 }
 
 #[cfg(test)]

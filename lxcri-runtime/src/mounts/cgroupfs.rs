@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::error::Error;
-use super::mountinfo;
 use super::options::{Parsed, option_pointer};
 use super::steps::{Attributes, BindSource, Mount, MountKind, Step};
+use crate::mountinfo;
 
 /// Where Linux distributions mount cgroups.
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
@@ -67,9 +67,9 @@ pub struct CgroupView {
 
 impl CgroupView {
     /// Reads the text of /proc/self/mountinfo.
-    pub fn from_mountinfo(text: &str) -> Self {
+    pub fn from_mountinfo(text: &[u8]) -> Self {
         let mut hierarchies: Vec<Hierarchy> = Vec::new();
-        for entry in mountinfo::parse(text) {
+        for entry in mountinfo::parse(text).flatten() {
             let unified = entry.fstype == "cgroup2";
             let below = entry.point.starts_with(CGROUP_ROOT);
             if !below || !(unified || entry.fstype == "cgroup") {
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_hybrid_host_is_understood() {
-        let view = CgroupView::from_mountinfo(HYBRID);
+        let view = CgroupView::from_mountinfo(HYBRID.as_bytes());
         let names: Vec<_> = view.hierarchies.iter().map(Hierarchy::name).collect();
         assert_eq!(names, ["cpu,cpuacct", "memory", "systemd", "unified"]);
         assert_eq!(view.hierarchies[0].controllers, ["cpu", "cpuacct"]);
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_own_directory_of_each_hierarchy_is_found() {
-        let view = CgroupView::from_mountinfo(HYBRID);
+        let view = CgroupView::from_mountinfo(HYBRID.as_bytes());
         let text = "5:cpuacct,cpu:/a/b\n4:memory:/outer/m:x\n1:name=systemd:/\n0::/u\n";
         let own: Vec<_> = view
             .hierarchies
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_pure_unified_host_is_understood() {
         let view = CgroupView::from_mountinfo(
-            "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n",
+            b"31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n",
         );
         assert!(view.is_pure_unified());
     }

@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -15,14 +16,16 @@ use super::console::{self, Pty};
 use super::error::{CallError, Error};
 use super::finish;
 use super::guest;
+use super::identity::Identity;
 use super::kernel;
 use super::nodes;
 use super::plan::MountPlan;
 use super::resolve::Root;
-use super::sources::{CGROUP_ROOT, Sources};
+use super::sources::{CGROUP_ROOT, Sources, identity};
 use super::steps::{PropagationKind, Step};
 use super::sys;
-use super::thread::{Identity, in_thread};
+use super::thread::{in_thread, in_thread_beside};
+use super::work::Work;
 
 /// Carries out a plan. Each method works in a thread of its own that joins the container's mount namespace and leaves
 /// the caller's alone; it returns when that thread has ended.
@@ -33,30 +36,19 @@ pub struct Engine {
     work: Work,
 }
 
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) plan: MountPlan,
-    pub(super) sources: Sources,
-    pub(super) rootfs: PathBuf,
-    pub(super) lxc_dev: bool,
-    /// Open since the rendezvous; the same mount after the pivot.
-    pub(super) root: Option<Root>,
-    pub(super) standing: Vec<Standing>,
-    /// The host's /dev/null, detached, for the first masked file.
-    pub(super) null: Option<OwnedFd>,
-}
-
 impl Engine {
     /// `namespace` is the container's mount namespace (/proc/INIT/ns/mnt), `rootfs` the path at which LXC has mounted
     /// the rootfs there (`lxc.rootfs.mount`). `lxc_dev` says that the LXC configuration mounts a tmpfs on /dev for LXC
     /// itself: LXC opens /dev before the mount hook and makes symlinks in it afterwards, and without a /dev it fails.
-    /// The engine takes that tmpfs away, so that they end up in neither the image nor the container.
+    /// The engine takes that tmpfs away, so that they end up in neither the image nor the container. `aside` is a directory
+    /// outside of the rootfs, where it may stay until the pivot.
     pub fn new(
         plan: MountPlan,
         sources: Sources,
         namespace: OwnedFd,
         rootfs: PathBuf,
         lxc_dev: bool,
+        aside: PathBuf,
     ) -> Self {
         Self {
             namespace,
@@ -66,6 +58,7 @@ impl Engine {
                 sources,
                 rootfs,
                 lxc_dev,
+                aside,
                 root: None,
                 standing: Vec::new(),
                 null: None,
@@ -74,16 +67,31 @@ impl Engine {
     }
 
     /// At the rendezvous: uncovers /sys/fs/cgroup, makes all mounts, devices and links, and mounts the guest directory.
+    /// Runs `beside` meanwhile.
     ///
     /// # Errors
     /// The first step that failed. What was mounted so far goes away with the namespace.
-    pub fn make_mounts(&mut self, maker: &mut dyn SuperblockMaker) -> Result<(), Error> {
+    pub fn make_mounts<B>(
+        &mut self,
+        maker: &mut dyn SuperblockMaker,
+        beside: impl FnOnce() -> B,
+    ) -> Result<B, Error> {
         let work = &mut self.work;
-        in_thread(
+        // Made while the thread begins.
+        maker.announce(
+            work.plan
+                .steps
+                .iter()
+                .filter_map(attach::known_request)
+                .collect(),
+        );
+        in_thread_beside(
             &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
             self.identity,
             || work.make(maker),
+            beside,
         )
+        .map(|((), other)| other)
     }
 
     /// After [`make_mounts`](Self::make_mounts): opens a pty in the container's devpts and mounts it on /dev/console.
@@ -108,31 +116,50 @@ impl Engine {
     /// After the pivot, when init has reported and before it may go on: undoes LXC's `MS_REC|MS_SHARED`, makes the working
     /// directory, and then what is to be read-only or masked.
     ///
+    /// `ready` waits for that moment, while the thread already joins the namespace, and says so by [`Begin::now`]; if it does
+    /// not, nothing is done.
+    ///
     /// # Errors
     /// The first thing that failed.
-    pub fn finish(&mut self) -> Result<(), Error> {
+    pub fn finish<E: From<Error>>(
+        &mut self,
+        ready: impl FnOnce(Begin) -> Result<(), E>,
+    ) -> Result<(), E> {
         let work = &mut self.work;
-        in_thread(
+        let (begin, wait) = mpsc::channel();
+        let ((), is_ready) = in_thread_beside(
             &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
             self.identity,
-            || finish::finish(work),
-        )
+            move || match wait.recv() {
+                Ok(()) => finish::finish(work),
+                Err(_) => Ok(()),
+            },
+            move || ready(Begin(begin)),
+        )?;
+        is_ready
+    }
+}
+
+/// Lets a thread that waits begin. Without a word it ends as soon as this is gone.
+#[derive(Debug)]
+pub struct Begin(mpsc::Sender<()>);
+
+impl Begin {
+    /// The moment has come.
+    pub fn now(self) {
+        // If the thread is gone, its error is about to be told.
+        let _ = self.0.send(());
     }
 }
 
 impl Work {
-    pub(super) fn root(&self) -> Result<&Root, Error> {
-        self.root.as_ref().ok_or_else(|| {
-            Error::Unusable("the container's mounts have not been made yet".to_owned())
-        })
-    }
-
     fn make(&mut self, maker: &mut dyn SuperblockMaker) -> Result<(), Error> {
         self.uncover_cgroups()
             .map_err(|error| error.during(format!("cannot uncover {CGROUP_ROOT}")))?;
+        self.uncover_file()?;
         let root = Root::open(&self.rootfs)?;
         if self.lxc_dev {
-            remove_lxc_dev(&root, &self.rootfs)?;
+            self.remove_lxc_dev(&root)?;
         }
         // The mounts to come have their own propagation, so this must be said before them.
         if let Some(found) = self.plan.root_propagation
@@ -140,13 +167,6 @@ impl Work {
         {
             sys::set_propagation(&root, found.kind, found.recursive, "rootfs")?;
         }
-        maker.announce(
-            self.plan
-                .steps
-                .iter()
-                .filter_map(attach::known_request)
-                .collect(),
-        );
         for (at, step) in self.plan.steps.iter().enumerate() {
             let made = match step {
                 Step::Mount(mount) => {
@@ -179,25 +199,15 @@ impl Work {
         let Some(host) = self.sources.cgroup.identity else {
             return Ok(());
         };
-        let covered = || -> Result<bool, CallError> {
-            let stat = nix::sys::stat::stat(CGROUP_ROOT)
-                .map_err(|errno| CallError::new(format!("stat({CGROUP_ROOT})"), errno))?;
-            Ok((stat.st_dev, stat.st_ino) != host)
-        };
+        let covered = || Ok::<_, Error>(identity(Path::new(CGROUP_ROOT))? != Some(host));
         if !covered()? {
             return Ok(());
         }
-        match umount2(
-            CGROUP_ROOT,
-            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
-        ) {
+        let target = Root::open(Path::new(CGROUP_ROOT))?;
+        match self.set_aside(&target, Path::new(CGROUP_ROOT)) {
             Ok(()) => {}
-            Err(Errno::EINVAL) if self.sources.cgroup.tree.is_some() => {}
-            Err(errno) => {
-                return Err(
-                    CallError::new(format!("umount2({CGROUP_ROOT}, MNT_DETACH)"), errno).into(),
-                );
-            }
+            Err(error) if error.errno == Errno::EINVAL && self.sources.cgroup.tree.is_some() => {}
+            Err(error) => return Err(error.into()),
         }
         if !covered()? {
             return Ok(());
@@ -211,24 +221,46 @@ impl Work {
         sys::set_propagation(&tree, PropagationKind::Private, true, CGROUP_ROOT)?;
         Ok(sys::move_mount(&tree, &target, CGROUP_ROOT)?)
     }
+
+    /// The same for the file that may be covered.
+    fn uncover_file(&self) -> Result<(), Error> {
+        match &self.sources.covered {
+            Some(file) if identity(&file.path)? != Some(file.identity) => Ok(detach(&file.path)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes away the tmpfs that LXC has mounted on /dev for itself; LXC goes on by a descriptor of it.
+    fn remove_lxc_dev(&self, root: &Root) -> Result<(), Error> {
+        let name = Path::new("dev");
+        let fd = root
+            .lookup(name, true)?
+            .ok_or_else(|| Error::Unusable("LXC has not mounted a tmpfs on /dev".to_owned()))?;
+        if kernel::fs_type(&fd, "/dev")? != TMPFS_MAGIC {
+            return Err(Error::Unusable(
+                "LXC has not mounted a tmpfs on /dev".to_owned(),
+            ));
+        }
+        // No component was a symlink a moment ago, and no process of the container runs yet.
+        Ok(self.set_aside(&fd, &self.rootfs.join(name))?)
+    }
+
+    /// Takes a mount away from `path`: to where the pivot leaves it behind. Only if that is not possible it is detached, for
+    /// which the kernel waits a grace period of some hundred microseconds.
+    fn set_aside(&self, mount: impl AsFd, path: &Path) -> Result<(), CallError> {
+        let moved = Root::open(&self.aside)
+            .ok()
+            .is_some_and(|place| sys::move_mount(mount, &place, self.aside.display()).is_ok());
+        if moved {
+            return Ok(());
+        }
+        detach(path)
+    }
 }
 
-/// Detaches the tmpfs that LXC has mounted on /dev for itself; LXC's own descriptor keeps it alive until the pivot.
-fn remove_lxc_dev(root: &Root, rootfs: &Path) -> Result<(), Error> {
-    let name = Path::new("dev");
-    let fd = root
-        .lookup(name, true)?
-        .ok_or_else(|| Error::Unusable("LXC has not mounted a tmpfs on /dev".to_owned()))?;
-    if kernel::fs_type(&fd, "/dev")? != TMPFS_MAGIC {
-        return Err(Error::Unusable(
-            "LXC has not mounted a tmpfs on /dev".to_owned(),
-        ));
-    }
-    // No component was a symlink a moment ago, and no process of the container runs yet.
-    let path = rootfs.join(name);
-    umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).map_err(|errno| {
-        CallError::new(format!("umount2({}, MNT_DETACH)", path.display()), errno).into()
-    })
+fn detach(path: &Path) -> Result<(), CallError> {
+    umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+        .map_err(|errno| CallError::new(format!("umount2({}, MNT_DETACH)", path.display()), errno))
 }
 
 fn action(step: &Step) -> String {

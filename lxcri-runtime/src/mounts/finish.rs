@@ -8,13 +8,13 @@ use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RD
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, makedev};
 
-use super::engine::Work;
 use super::error::{CallError, Error};
 use super::kernel;
 use super::propagation;
 use super::resolve::{Leaf, Root};
 use super::steps::{Attributes, PropagationKind, Step};
 use super::sys;
+use super::work::Work;
 
 const READ_ONLY: Attributes = Attributes {
     set: MOUNT_ATTR_RDONLY,

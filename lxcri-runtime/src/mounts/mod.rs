@@ -21,8 +21,8 @@ mod error;
 mod facts;
 mod finish;
 mod guest;
+mod identity;
 mod kernel;
-mod mountinfo;
 mod nodes;
 mod options;
 mod plan;
@@ -33,15 +33,17 @@ mod show;
 mod sources;
 mod steps;
 mod thread;
+mod work;
 
 #[allow(unsafe_code)]
 mod sys;
 
 pub use cgroupfs::{CgroupView, Hierarchy};
 pub use console::Pty;
-pub use engine::Engine;
+pub use engine::{Begin, Engine};
 pub use error::{CallError, Error, MakeError};
 pub use facts::{Facts, IdMap, IdMaps};
+pub(crate) use identity::Identity;
 pub use options::known_options;
 pub use plan::MountPlan;
 pub(crate) use sources::open_proc;
@@ -52,7 +54,7 @@ pub use steps::{
 };
 pub use sys::make_superblock;
 pub(crate) use sys::set_domain_name;
-pub(crate) use thread::{Identity, in_thread};
+pub(crate) use thread::{in_thread, is_chrooted};
 
 use std::os::fd::OwnedFd;
 

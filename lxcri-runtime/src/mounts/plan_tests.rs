@@ -36,10 +36,8 @@ fn maps() -> IdMaps {
 /// anew, set LXCRI_TEST_BLESS=1 and look at what git says has changed.
 fn golden(name: &str, host: &str, change: impl Fn(&mut Facts)) {
     let spec: Spec = serde_json::from_str(&read(&format!("{name}.json"))).unwrap();
-    let view = CgroupView::from_mountinfo(&read(&format!(
-        "{}.mountinfo",
-        host.trim_end_matches("-userns")
-    )));
+    let mountinfo = read(&format!("{}.mountinfo", host.trim_end_matches("-userns")));
+    let view = CgroupView::from_mountinfo(mountinfo.as_bytes());
     let mut facts = Facts::from_spec(&spec, view);
     change(&mut facts);
     let plan = MountPlan::new(&spec, &facts).unwrap().to_string();

@@ -16,12 +16,12 @@ use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::Mode;
 
 use super::attach;
-use super::engine::Work;
 use super::error::{CallError, Error};
 use super::kernel;
-use super::mountinfo::{self, Entry};
 use super::steps::{PropagationKind, Step};
 use super::sys;
+use super::work::Work;
+use crate::mountinfo::{self, Entry};
 
 pub(super) fn restore(work: &Work) -> Result<(), Error> {
     let root = work.root()?;
@@ -68,7 +68,8 @@ fn restore_around_shared(work: &Work) -> Result<(), Error> {
         }
     }
     sys::set_propagation(root, PropagationKind::Slave, false, "rootfs")?;
-    let entries = mountinfo::parse(&read(proc, Path::new("thread-self/mountinfo"))?);
+    let text = read(proc, Path::new("thread-self/mountinfo"))?;
+    let entries: Vec<Entry> = mountinfo::parse(&text).flatten().collect();
     for entry in &entries {
         if !entry.shared || belongs_to(entry, &entries, &keep, &change) {
             continue;
@@ -116,14 +117,14 @@ fn belongs_to(
 /// The mount's number in mountinfo.
 fn mount_id(proc: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<u64, Error> {
     let path = format!("thread-self/fdinfo/{}", fd.as_raw_fd());
-    let text = read(proc, Path::new(&path))?;
+    let text = String::from_utf8_lossy(&read(proc, Path::new(&path))?).into_owned();
     text.lines()
         .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
         .ok_or_else(|| Error::Unusable(format!("/proc/{path} tells no mnt_id")))
 }
 
 /// Reads a file of the host's procfs.
-fn read(proc: BorrowedFd<'_>, path: &Path) -> Result<String, Error> {
+fn read(proc: BorrowedFd<'_>, path: &Path) -> Result<Vec<u8>, Error> {
     let fail = |errno| CallError::new(format!("read(/proc/{})", path.display()), errno);
     let fd = nix::fcntl::openat(
         proc,
@@ -136,7 +137,7 @@ fn read(proc: BorrowedFd<'_>, path: &Path) -> Result<String, Error> {
     File::from(fd)
         .read_to_end(&mut bytes)
         .map_err(|error| fail(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -145,13 +146,12 @@ mod tests {
 
     #[test]
     fn what_is_below_a_shared_mount_stays_unless_the_plan_made_it() {
-        let entries = mountinfo::parse(
-            "1 9 0:1 / / rw shared:1 - ext4 x rw\n\
-             2 1 0:1 / /v rw shared:2 - ext4 x rw\n\
+        let text = "1 9 0:1 / / rw shared:1 - ext4 x rw\n\
+            2 1 0:1 / /v rw shared:2 - ext4 x rw\n\
              3 2 0:1 / /v/sub rw shared:3 - ext4 x rw\n\
              4 2 0:1 / /v/own rw shared:4 - ext4 x rw\n\
-             5 4 0:1 / /v/own/sub rw shared:5 - ext4 x rw\n",
-        );
+             5 4 0:1 / /v/own/sub rw shared:5 - ext4 x rw\n";
+        let entries: Vec<Entry> = mountinfo::parse(text.as_bytes()).flatten().collect();
         let (keep, change) = (HashSet::from([2]), HashSet::from([4]));
         let kept: Vec<u64> = entries
             .iter()

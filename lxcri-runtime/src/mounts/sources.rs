@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -28,6 +28,9 @@ pub struct Host<'a> {
     pub guest: &'a Path,
     /// The installed launcher, which covers that file.
     pub launcher: &'a Path,
+    /// A file that may be covered in the container's mount namespace, as /sys/fs/cgroup may be. Nothing if both may stay so
+    /// because nobody looks for them there before the pivot.
+    pub covered: Option<&'a Path>,
 }
 
 /// A detached tree of mounts.
@@ -47,12 +50,32 @@ pub struct Sources {
     /// The host's procfs, which stays readable by this descriptor after the pivot.
     pub(super) proc: OwnedFd,
     pub(super) cgroup: CgroupRoot,
+    pub(super) covered: Option<Covered>,
+}
+
+/// A file of the host, to be found again under its cover.
+#[derive(Debug)]
+pub(super) struct Covered {
+    /// Without symlinks.
+    pub(super) path: PathBuf,
+    /// Device and inode.
+    pub(super) identity: (u64, u64),
+}
+
+impl Covered {
+    fn find(path: &Path) -> Option<Self> {
+        let path = std::fs::canonicalize(path).ok()?;
+        Some(Covered {
+            identity: identity(&path).ok()??,
+            path,
+        })
+    }
 }
 
 /// The host's /sys/fs/cgroup, to be found again under LXC's cover.
 #[derive(Debug)]
 pub(super) struct CgroupRoot {
-    /// Device and inode; none if there is no such directory.
+    /// Device and inode; none if there is no such directory, or if it may stay covered.
     pub(super) identity: Option<(u64, u64)>,
     /// A copy of it, only with a user namespace: there the cover is locked and can itself only be covered.
     pub(super) tree: Option<OwnedFd>,
@@ -82,22 +105,33 @@ impl Sources {
             guest: private_clone(host.guest)?,
             launcher: private_clone(host.launcher)?,
             proc: open_proc()?,
-            cgroup: CgroupRoot {
-                identity: cgroup_identity()?,
-                tree: plan
-                    .identity
-                    .map(|_| sys::clone_path(Path::new(CGROUP_ROOT), true))
-                    .transpose()
-                    .or_else(|error| {
-                        if error.errno == Errno::ENOENT {
-                            Ok(None)
-                        } else {
-                            Err(error)
-                        }
-                    })?,
+            cgroup: match host.covered {
+                Some(_) => open_cgroup_root(plan)?,
+                None => CgroupRoot {
+                    identity: None,
+                    tree: None,
+                },
             },
+            covered: host.covered.and_then(Covered::find),
         })
     }
+}
+
+fn open_cgroup_root(plan: &MountPlan) -> Result<CgroupRoot, CallError> {
+    Ok(CgroupRoot {
+        identity: identity(Path::new(CGROUP_ROOT))?,
+        tree: plan
+            .identity
+            .map(|_| sys::clone_path(Path::new(CGROUP_ROOT), true))
+            .transpose()
+            .or_else(|error| {
+                if error.errno == Errno::ENOENT {
+                    Ok(None)
+                } else {
+                    Err(error)
+                }
+            })?,
+    })
 }
 
 fn open_bind(
@@ -165,10 +199,11 @@ pub(crate) fn open_proc() -> Result<OwnedFd, Error> {
     Ok(fd)
 }
 
-fn cgroup_identity() -> Result<Option<(u64, u64)>, CallError> {
-    match nix::sys::stat::stat(CGROUP_ROOT) {
+/// Device and inode of what a path leads to.
+pub(super) fn identity(path: &Path) -> Result<Option<(u64, u64)>, CallError> {
+    match nix::sys::stat::stat(path) {
         Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
         Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(CallError::new(format!("stat({CGROUP_ROOT})"), errno)),
+        Err(errno) => Err(CallError::new(format!("stat({})", path.display()), errno)),
     }
 }

@@ -11,8 +11,8 @@ use libc::{AT_EMPTY_PATH, AT_RECURSIVE, c_int, c_long, c_uint};
 use nix::errno::Errno;
 
 use super::error::{CallError, MakeError};
+use super::identity::Identity;
 use super::steps::{Attributes, PropagationKind};
-use super::thread::Identity;
 
 fn string(text: &[u8], call: impl FnOnce() -> String) -> Result<CString, CallError> {
     CString::new(text).map_err(|_| CallError::new(call(), Errno::EINVAL))

@@ -1,7 +1,7 @@
 //! Runs a piece of work in other namespaces, in a thread of its own that ends with it.
 #![forbid(unsafe_code)]
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use nix::errno::Errno;
@@ -9,16 +9,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
 
 use super::error::{CallError, Error};
+use super::identity::Identity;
 use super::sys;
-
-/// Host ids of a container's root, whom what is made in a container with a user namespace belongs to.
-///
-/// The host's root has no id in such a namespace: it could not even create a file on its file systems (EOVERFLOW).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-}
+use crate::sys::mount_id;
 
 /// Runs `work` in `namespaces`, with umask 0, and as `identity` if there is one; the caller's thread is not changed.
 pub(crate) fn in_thread<R: Send>(
@@ -26,6 +19,16 @@ pub(crate) fn in_thread<R: Send>(
     identity: Option<Identity>,
     work: impl FnOnce() -> Result<R, Error> + Send,
 ) -> Result<R, Error> {
+    in_thread_beside(namespaces, identity, work, || ()).map(|(result, ())| result)
+}
+
+/// The same, and runs `beside` in the caller's thread meanwhile.
+pub(crate) fn in_thread_beside<R: Send, B>(
+    namespaces: &[(BorrowedFd<'_>, CloneFlags)],
+    identity: Option<Identity>,
+    work: impl FnOnce() -> Result<R, Error> + Send,
+    beside: impl FnOnce() -> B,
+) -> Result<(R, B), Error> {
     let inside = || {
         // A thread that shares its root and umask with others cannot join a mount namespace.
         unshare(CloneFlags::CLONE_FS)
@@ -50,12 +53,31 @@ pub(crate) fn in_thread<R: Send>(
                     .map_or(Errno::UnknownErrno, Errno::from_raw);
                 CallError::new("clone(thread)", errno)
             })?;
-        thread.join().unwrap_or_else(|_| {
+        let other = beside();
+        let result = thread.join().unwrap_or_else(|_| {
             Err(Error::Unusable(
                 "the thread in the container's namespaces panicked".to_owned(),
             ))
-        })
+        });
+        Ok((result?, other))
     })
+}
+
+/// Whether this process's root directory is another than that of its mount namespace, as after chroot(2). False where that
+/// cannot be found out.
+///
+/// Whoever joins a mount namespace gets its root directory, so in a chroot the paths of the engine's thread are not the
+/// caller's.
+pub(crate) fn is_chrooted() -> bool {
+    let Ok(namespace) = std::fs::File::open("/proc/thread-self/ns/mnt") else {
+        return false;
+    };
+    let outside = in_thread(
+        &[(namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
+        None,
+        || Ok(mount_id(c"/")),
+    );
+    outside.is_ok_and(|outside| outside != mount_id(c"/"))
 }
 
 fn name(flag: CloneFlags) -> String {

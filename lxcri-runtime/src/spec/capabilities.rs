@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::host::HostFacts;
 use super::pointer::Pointer;
 use super::problem::Problem;
 
@@ -184,17 +183,9 @@ pub(super) struct Grantable {
 }
 
 impl Grantable {
-    /// In a user namespace of its own the container's first process has every capability there,
-    /// whatever the bounding set of its creator (user_namespaces(7)).
-    pub(super) fn new(host: &HostFacts, own_user_namespace: bool) -> Self {
-        Self {
-            last: host.last_capability,
-            bounding: if own_user_namespace {
-                u64::MAX
-            } else {
-                host.bounding
-            },
-        }
+    /// `last` is the highest capability that the kernel knows, `bounding` the mask of those that can be handed on.
+    pub(super) fn new(last: u32, bounding: u64) -> Self {
+        Self { last, bounding }
     }
 
     fn refusal(&self, number: u32) -> Option<&'static str> {
@@ -229,13 +220,8 @@ mod tests {
             "bounding": ["CAP_CHOWN", "CAP_NEW_ONE", "CAP_SYS_RESOURCE", "CAP_BPF"],
             "ambient": ["CAP_KILL"],
         }}});
-        let host = HostFacts {
-            last_capability: 38,
-            bounding: !(1 << 24),
-            ..HostFacts::plain()
-        };
         let mut warnings = Vec::new();
-        let sets_found = sets(&raw, &Grantable::new(&host, false), &mut warnings).unwrap();
+        let sets_found = sets(&raw, &Grantable::new(38, !(1 << 24)), &mut warnings).unwrap();
         assert_eq!(sets_found.bounding, 1);
         assert_eq!(sets_found.ambient, 1 << 5);
         assert_eq!(sets_found.effective, 0);
@@ -252,10 +238,10 @@ mod tests {
         );
 
         let mut warnings = Vec::new();
-        let own = sets(&raw, &Grantable::new(&host, true), &mut warnings).unwrap();
+        let own = sets(&raw, &Grantable::new(38, u64::MAX), &mut warnings).unwrap();
         assert_eq!(own.bounding, 1 | 1 << 24);
         assert_eq!(
-            sets(&json!({}), &Grantable::new(&host, true), &mut warnings),
+            sets(&json!({}), &Grantable::new(38, u64::MAX), &mut warnings),
             None
         );
     }

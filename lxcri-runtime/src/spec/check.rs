@@ -56,8 +56,13 @@ pub struct Granted {
 
 /// The capabilities that the container's process gets on this host.
 pub fn capabilities(loaded: &LoadedSpec, host: &HostFacts) -> Granted {
-    let own_user_namespace = Namespaces::of(&loaded.spec).user.is_private();
-    let grantable = Grantable::new(host, own_user_namespace);
+    // In a user namespace of its own the container's first process has every capability there, whatever the bounding set of
+    // its creator (user_namespaces(7)).
+    let bounding = match Namespaces::of(&loaded.spec).user.is_private() {
+        true => u64::MAX,
+        false => host.bounding,
+    };
+    let grantable = Grantable::new(host.last_capability, bounding);
     let mut warnings = Vec::new();
     let mut sets = capabilities::sets(&loaded.raw, &grantable, &mut warnings).unwrap_or_default();
     let (impossible, ambient) = sets.reconcile();

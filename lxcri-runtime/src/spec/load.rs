@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use hook_model::HookSet;
+use hook_model::{HookSet, json};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
@@ -15,7 +15,7 @@ use serde_json::error::Category;
 
 use super::pointer::{Pointer, one_line};
 use super::problem::Problem;
-use super::{refuse, strict, typed, version};
+use super::{refuse, typed, version};
 
 /// The name of the file in a bundle.
 pub const CONFIG_FILE: &str = "config.json";
@@ -64,8 +64,7 @@ impl std::error::Error for LoadError {}
 /// When the bundle or the file is missing, unreadable or no regular file of reasonable size, or when
 /// [`parse`] cannot make sense of the content.
 pub fn load(bundle: &Path) -> Result<LoadedSpec, LoadError> {
-    let file = bundle.join(CONFIG_FILE);
-    parse(&read(bundle, &file)?, &file)
+    parse(&read(bundle)?, &bundle.join(CONFIG_FILE))
 }
 
 /// Makes sense of the content of a config.json; `file` is for the error.
@@ -78,7 +77,7 @@ pub fn parse(content: &[u8], file: &Path) -> Result<LoadedSpec, LoadError> {
         file: file.to_owned(),
         what,
     };
-    let raw = json(content).map_err(fail)?;
+    let raw = read_json(content).map_err(fail)?;
     check_version(&raw).map_err(|problem| fail(problem.to_string()))?;
     let scan = refuse::scan(&raw);
     let typed = typed::read(&raw, &scan.set_aside).map_err(|problem| fail(problem.to_string()))?;
@@ -94,13 +93,13 @@ pub fn parse(content: &[u8], file: &Path) -> Result<LoadedSpec, LoadError> {
     })
 }
 
-fn json(content: &[u8]) -> Result<Value, String> {
+fn read_json(content: &[u8]) -> Result<Value, String> {
     if content.is_empty() {
         return Err("empty file".to_owned());
     }
     let text = str::from_utf8(content)
         .map_err(|error| format!("not UTF-8: invalid byte at offset {}", error.valid_up_to()))?;
-    let value = strict::parse(text).map_err(|error| match error.classify() {
+    let value = json::parse(text).map_err(|error| match error.classify() {
         Category::Eof if text.trim_ascii().is_empty() => "empty: only white space".to_owned(),
         Category::Eof => format!("truncated: {error}"),
         Category::Data => error.to_string(),
@@ -127,9 +126,12 @@ fn check_version(raw: &Value) -> Result<(), Problem> {
 /// Reads the file through a descriptor of the bundle, so that both are of the same bundle even when
 /// the path is replaced meanwhile. A symbolic link is followed, as runc does: the bundle belongs to
 /// the caller, not to the container.
-fn read(bundle: &Path, file: &Path) -> Result<Vec<u8>, LoadError> {
+///
+/// # Errors
+/// When the bundle or the file is missing, unreadable or no regular file of reasonable size.
+pub fn read(bundle: &Path) -> Result<Vec<u8>, LoadError> {
     let fail = |what: String| LoadError {
-        file: file.to_owned(),
+        file: bundle.join(CONFIG_FILE),
         what,
     };
     let directory = open_bundle(bundle)?;

@@ -1,8 +1,9 @@
 //! The bundle's config.json: loaded, refused where this runtime cannot do what it asks, validated.
 //!
-//! Everything but [`load`] and [`HostFacts::read`] is free of I/O.
+//! Everything but [`load`], [`read`] and [`HostFacts::read`] is free of I/O.
 #![forbid(unsafe_code)]
 
+mod add_hook;
 pub mod capabilities;
 mod check;
 mod hooks;
@@ -14,7 +15,6 @@ mod pointer;
 mod problem;
 mod properties;
 mod refuse;
-mod strict;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ mod version;
 pub use check::{Context, Granted, Report, capabilities, check};
 pub use host::HostFacts;
 pub use id::{InvalidId, MAX_ID_LEN, validate_id};
-pub use load::{CONFIG_FILE, LoadError, LoadedSpec, SIZE_LIMIT, load, parse};
+pub use load::{CONFIG_FILE, LoadError, LoadedSpec, SIZE_LIMIT, load, parse, read};
 pub use namespaces::{Namespace, Namespaces};
 pub use pointer::Pointer;
 pub use problem::{Problem, Problems};

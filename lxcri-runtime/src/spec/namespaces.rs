@@ -42,6 +42,15 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
+    /// The place of a type in `linux.namespaces`, as a JSON pointer.
+    pub fn pointer(spec: &Spec, kind: Type) -> String {
+        let list = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
+        let at = list.and_then(|list| list.iter().position(|n| n.typ() == kind));
+        at.map_or("/linux/namespaces".to_owned(), |at| {
+            format!("/linux/namespaces/{at}")
+        })
+    }
+
     /// Reads `linux.namespaces`; an empty path counts as none.
     pub fn of(spec: &Spec) -> Self {
         let mut all = Self::default();

@@ -103,7 +103,7 @@ fn seccomp(raw: &Value, refused: &mut Vec<Problem>) {
     }
 }
 
-/// The mount namespace must be new, because the runtime builds the container's mounts in it; so must a user namespace;
+/// The mount namespace must be new, because the runtime builds the container's mounts in it;
 /// time namespaces cannot be set up through LXC's configuration.
 fn namespaces(raw: &Value, refused: &mut Vec<Problem>) {
     let at = Pointer::at("/linux/namespaces");
@@ -123,11 +123,6 @@ fn namespaces(raw: &Value, refused: &mut Vec<Problem>) {
                     ));
                 }
             }
-            // LXC's processes have no privileges in a user namespace that they join, so nothing can be mounted there.
-            Some("user") if !path.is_empty() => refused.push(Problem::unsupported_because(
-                at.index(i).key("path"),
-                "the user namespace must be a new one or the host's",
-            )),
             Some("time") => {
                 refused.push(Problem::unsupported_because(at.index(i), "time namespace"))
             }
@@ -321,17 +316,6 @@ mod tests {
         assert_eq!(
             problems(&with("/linux/namespaces", joined)),
             ["/linux/namespaces/1/path: not supported: the mount namespace must be a new one"]
-        );
-    }
-
-    #[test]
-    fn a_user_namespace_cannot_be_joined() {
-        let joined = json!([{"type": "mount"}, {"type": "user", "path": "/proc/1/ns/user"}]);
-        assert_eq!(
-            problems(&with("/linux/namespaces", joined)),
-            [
-                "/linux/namespaces/1/path: not supported: the user namespace must be a new one or the host's"
-            ]
         );
     }
 

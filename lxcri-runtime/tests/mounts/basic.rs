@@ -5,7 +5,7 @@ use std::fs;
 use nix::mount::{MsFlags, mount};
 
 use crate::Case;
-use crate::container::{Bundle, Container};
+use crate::container::{Bundle, Container, finish};
 
 pub const CASES: &[Case] = &[
     ("basic::runc_spec", runc_spec),
@@ -265,7 +265,7 @@ fn hooks_can_write_until_the_end() {
     }
     container.ask(&["mkdir", &format!("{rootfs}/etc")]).unwrap();
     container.pivot();
-    engine.finish().unwrap();
+    finish(&mut engine).unwrap();
     assert_eq!(container.get("read", "/dev/gpu"), "by a hook");
     assert_eq!(container.get("read", "/secret"), "", "masked");
     for path in ["/x", "/dev/x", "/etc/x"] {

@@ -201,8 +201,7 @@ impl Container {
     pub fn engine(&self, config: &str) -> Result<Engine, Error> {
         let spec: Spec =
             serde_json::from_str(config).unwrap_or_else(|error| panic!("{error}: {config}"));
-        let view =
-            CgroupView::from_mountinfo(&fs::read_to_string("/proc/thread-self/mountinfo").unwrap());
+        let view = CgroupView::from_mountinfo(&fs::read("/proc/thread-self/mountinfo").unwrap());
         let mut facts = Facts::from_spec(&spec, view);
         facts.cgroup_ns = self.has("cgroup");
         if self.has("user") {
@@ -226,6 +225,7 @@ impl Container {
                 own_cgroups: &fs::read_to_string("/proc/self/cgroup").unwrap(),
                 guest: &self.bundle.path("guest"),
                 launcher: &self.bundle.path("launcher"),
+                covered: Some("/bin/sh".as_ref()),
             },
         )?;
         let namespace = fs::File::open(format!("/proc/{}/ns/mnt", self.pid)).unwrap();
@@ -235,15 +235,17 @@ impl Container {
             namespace.into(),
             self.bundle.path("rootfs"),
             self.has("lxcdev"),
+            self.bundle.path("guest"),
         ))
     }
 
     /// Makes the mounts only.
     pub fn make(&mut self, config: &str) -> Result<Engine, Error> {
         let mut engine = self.engine(config)?;
-        engine.make_mounts(&mut Maker {
+        let mut maker = Maker {
             channel: self.channel.try_clone().unwrap(),
-        })?;
+        };
+        engine.make_mounts(&mut maker, || ())?;
         Ok(engine)
     }
 
@@ -251,7 +253,7 @@ impl Container {
     pub fn up(&mut self, config: &str) -> Result<(), Error> {
         let mut engine = self.make(config)?;
         self.pivot();
-        engine.finish()
+        finish(&mut engine)
     }
 
     pub fn pivot(&self) {
@@ -425,4 +427,12 @@ fn receive(channel: &OwnedFd) -> (String, Option<OwnedFd>) {
     let length = message.bytes;
     assert!(length > 0, "the process inside has ended");
     (String::from_utf8_lossy(&buffer[..length]).into_owned(), fd)
+}
+
+/// What is done after the pivot, which has happened.
+pub fn finish(engine: &mut Engine) -> Result<(), Error> {
+    engine.finish(|begin| {
+        begin.now();
+        Ok(())
+    })
 }

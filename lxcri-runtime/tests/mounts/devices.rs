@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::Case;
-use crate::container::{Bundle, Container};
+use crate::container::{Bundle, Container, finish};
 
 pub const CASES: &[Case] = &[
     ("devices::requested", requested),
@@ -120,7 +120,7 @@ fn pty_of_the_container() {
         .unwrap();
     let pty = engine.open_pty().unwrap();
     container.pivot();
-    engine.finish().unwrap();
+    finish(&mut engine).unwrap();
     assert_eq!(container.get("stat", "/dev/pts/0"), "c 0620 0:5 136:0");
     assert_eq!(container.get("stat", "/dev/console"), "c 0620 0:5 136:0");
     assert_eq!(container.mount_at("/dev/console").fstype, "devpts");

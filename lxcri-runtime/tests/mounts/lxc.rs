@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::container::{Bundle, Container, MAPPED_GID, MAPPED_UID, role};
+use crate::container::{Bundle, Container, MAPPED_GID, MAPPED_UID, finish, role};
 use crate::role::PATIENCE;
 use crate::{Case, skipping_is_wrong};
 
@@ -49,7 +49,7 @@ fn under_lxc(want: &str) {
         .unwrap();
     container.ask(&["done"]).unwrap();
     wait_for_init(&container);
-    engine.finish().unwrap();
+    finish(&mut engine).unwrap();
     for (path, fstype) in [
         ("/", "ext4"),
         ("/proc", "proc"),

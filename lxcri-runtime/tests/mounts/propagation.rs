@@ -5,7 +5,7 @@ use std::fs;
 use nix::mount::{MsFlags, mount};
 
 use crate::Case;
-use crate::container::{Bundle, Container};
+use crate::container::{Bundle, Container, finish};
 
 pub const CASES: &[Case] = &[
     ("propagation::default_is_slave", default_is_slave),
@@ -111,7 +111,7 @@ fn private_hears_nothing() {
     let below = container.bundle.path("rootfs/v/sub").display().to_string();
     assert_eq!(container.mount_at(&below).propagation, ["master"]);
     container.pivot();
-    engine.finish().unwrap();
+    finish(&mut engine).unwrap();
     assert_eq!(container.mount_at("/v").propagation, [""; 0]);
     assert_eq!(container.mount_at("/v/sub").propagation, ["master"]);
 }
@@ -170,7 +170,7 @@ fn mounts_of_hooks_are_restored() {
             ["shared"],
             "what LXC does"
         );
-        engine.finish().unwrap();
+        finish(&mut engine).unwrap();
         assert_eq!(
             container.mount_at("/hook").propagation,
             [""; 0],

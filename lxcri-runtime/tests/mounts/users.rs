@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use nix::mount::{MsFlags, mount};
 
 use crate::Case;
-use crate::container::{Bundle, Container, MAPPED_GID, MAPPED_UID};
+use crate::container::{Bundle, Container, MAPPED_GID, MAPPED_UID, finish};
 
 pub const CASES: &[Case] = &[
     ("users::runc_spec", runc_spec),
@@ -83,7 +83,7 @@ fn files_belong_to_the_containers_root() {
         .unwrap();
     let pty = engine.open_pty().unwrap();
     container.pivot();
-    engine.finish().unwrap();
+    finish(&mut engine).unwrap();
     assert_eq!(container.get("stat", "/t"), "d 0700 7:0 0:0");
     assert_eq!(container.get("stat", "/t/a"), "d 0755 0:0 0:0");
     assert_eq!(container.get("stat", "/dev/x/fifo"), "p 0666 3:4 0:0");

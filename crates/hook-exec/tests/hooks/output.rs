@@ -93,3 +93,31 @@ fn cpu_time() -> Duration {
     };
     of(usage.user_time()) + of(usage.system_time())
 }
+
+#[test]
+fn a_filter_gives_all_of_its_output() {
+    let filter = |script: &str| {
+        let context = Context::new(STATE, Path::new("/"));
+        run_filter(&sh(script), &context, 1_000_000)
+    };
+    let (record, output) = filter("cat; echo err >&2; head -c 999900 /dev/zero");
+    assert_eq!(record.exit_status, Some(0));
+    assert_eq!(record.stderr, "err\n");
+    let output = output.unwrap();
+    assert!(output.starts_with(STATE));
+    assert_eq!(output.len(), STATE.len() + 999_900);
+    assert_eq!(filter("exit 3").1.unwrap(), b"");
+}
+
+#[test]
+fn a_filter_that_writes_too_much_is_killed() {
+    let context = Context::new(STATE, Path::new("/"));
+    let (record, output) = run_filter(&sh("exec yes"), &context, 1_000_000);
+    assert_eq!(
+        (record.signal, record.timed_out, output),
+        (Some(9), false, None)
+    );
+    let (record, output) = run_filter(&sh("head -c 1000001 /dev/zero"), &context, 1_000_000);
+    assert!(record.error.is_none());
+    assert_eq!(output, None);
+}

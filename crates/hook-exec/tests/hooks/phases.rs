@@ -75,3 +75,32 @@ fn a_record_is_there_before_the_next_hook_begins() {
     });
     assert!(failures.is_empty(), "{failures:?}");
 }
+
+#[test]
+fn the_executable_of_each_hook_is_asked_for() {
+    let file = std::fs::File::open("/bin/sh").unwrap();
+    let hooks = [
+        program("/nonexistent", &["sh", "-c", "echo opened"]),
+        sh("echo path"),
+        sh("echo refused"),
+    ];
+    let context = Context::new(STATE, Path::new("/"));
+    let mut asked = 0;
+    let mut records = Vec::new();
+    let open = |_: &Hook| {
+        asked += 1;
+        match asked {
+            1 => Ok(Some(file.try_clone().unwrap().into())),
+            2 => Ok(None),
+            _ => Err("it has changed".to_owned()),
+        }
+    };
+    let failures = run_phase_with(&hooks, Phase::Prestart, &context, open, |record| {
+        records.push(record.stdout.clone());
+    });
+    assert_eq!(records, ["opened\n", "path\n", ""]);
+    assert_eq!(
+        failures[0].to_string(),
+        "prestart hook #3 (/bin/sh): cannot be run: it has changed"
+    );
+}

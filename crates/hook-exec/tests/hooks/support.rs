@@ -1,7 +1,7 @@
 //! Hooks made of shell text, and a watch over the time that they take.
 
 use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{RwLock, mpsc};
@@ -29,6 +29,12 @@ pub fn run_hook_at(executable: &File, hook: &Hook, context: &Context<'_>) -> Rec
     hook_exec::run_hook_at(executable.as_fd(), hook, Phase::Prestart, 1, context)
 }
 
+/// [`hook_exec::run_filter`] under the lock.
+pub fn run_filter(hook: &Hook, context: &Context<'_>, limit: usize) -> (Record, Option<Vec<u8>>) {
+    let _guard = FILES.read().unwrap();
+    hook_exec::run_filter(None, hook, Phase::CreateRuntime, 1, context, limit)
+}
+
 /// [`hook_exec::run_phase`] under the lock.
 pub fn run_phase(
     hooks: &[Hook],
@@ -38,6 +44,18 @@ pub fn run_phase(
 ) -> Vec<HookFailure> {
     let _guard = FILES.read().unwrap();
     hook_exec::run_phase(hooks, phase, context, on_record)
+}
+
+/// [`hook_exec::run_phase_with`] under the lock.
+pub fn run_phase_with(
+    hooks: &[Hook],
+    phase: Phase,
+    context: &Context<'_>,
+    open: impl FnMut(&Hook) -> Result<Option<OwnedFd>, String>,
+    on_record: impl FnMut(&Record),
+) -> Vec<HookFailure> {
+    let _guard = FILES.read().unwrap();
+    hook_exec::run_phase_with(hooks, phase, context, open, on_record)
 }
 
 /// Runs the hook and fails when it takes longer than `limit`.

@@ -75,3 +75,16 @@ fn an_orphan_of_a_timely_hook_is_not_killed() {
     std::thread::sleep(Duration::from_millis(1200));
     assert!(alive(grandchild.0));
 }
+
+#[test]
+fn a_deadline_of_several_hooks_covers_each() {
+    let start = Instant::now();
+    let cwd = std::path::Path::new("/");
+    let mut context = hook_exec::Context::new(b"{}", cwd);
+    context.deadline = Some(start + Duration::from_millis(300));
+    for hook in [sh("sleep 60"), with_timeout(30, "sleep 60")] {
+        let record = run_hook(&hook, hook_model::Phase::Prestart, 1, &context);
+        assert!(record.timed_out, "{record:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(20));
+}

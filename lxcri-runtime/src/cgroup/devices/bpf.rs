@@ -6,18 +6,8 @@ use nix::errno::Errno;
 
 use super::super::error::Error;
 use super::super::tree;
-use super::{ALL, Kind, POINTER, Policy, sys};
-
-/// One instruction: `struct bpf_insn` (include/uapi/linux/bpf.h).
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Insn {
-    code: u8,
-    /// Destination in one half, source in the other.
-    registers: u8,
-    offset: i16,
-    immediate: i32,
-}
+use super::sys::{self, Insn};
+use super::{ALL, Kind, POINTER, Policy};
 
 // Opcodes (kernel: Documentation/bpf/standardization/instruction-set.rst).
 const LOAD_WORD: u8 = 0x61;

@@ -6,8 +6,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-use super::bpf::Insn;
-
 const PROG_LOAD: libc::c_int = 5;
 const PROG_ATTACH: libc::c_int = 8;
 const PROG_DETACH: libc::c_int = 9;
@@ -84,6 +82,17 @@ unsafe fn bpf<T>(command: libc::c_int, attr: &mut T) -> Result<i32, Errno> {
     };
     // Descriptors and 0 fit.
     Errno::result(result).map(|value| value as i32)
+}
+
+/// One instruction: `struct bpf_insn` (include/uapi/linux/bpf.h).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Insn {
+    pub(super) code: u8,
+    /// Destination in one half, source in the other.
+    pub(super) registers: u8,
+    pub(super) offset: i16,
+    pub(super) immediate: i32,
 }
 
 /// Loads a device program.

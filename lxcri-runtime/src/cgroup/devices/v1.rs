@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::super::error::{Error, Problem};
-use super::super::files;
+use super::super::files::{self, Writer};
 use super::{Kind, MKNOD, POINTER, Policy, READ, Rule, WRITE};
 
 const ALLOW: &str = "devices.allow";
@@ -30,8 +30,9 @@ pub(in super::super) fn apply(policy: &Policy, path: &Path) -> Result<(), Error>
     if policy.allows_everything() && unrestricted(files::read(path, "devices.list")?) {
         return Ok(());
     }
+    let mut open = None;
     for line in lines {
-        match files::write(path, line.file, &line.text) {
+        match put(&line, path, &mut open) {
             Ok(()) => {}
             // The level above does not have what every container gets, because lxcri runs in a container itself.
             Err(e)
@@ -50,6 +51,15 @@ pub(in super::super) fn apply(policy: &Policy, path: &Path) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+/// Writes a line, into the file that is open if it is the right one.
+fn put(line: &Line, path: &Path, open: &mut Option<(&'static str, Writer)>) -> Result<(), Error> {
+    let writer = match open {
+        Some((file, writer)) if *file == line.file => writer,
+        _ => &mut open.insert((line.file, Writer::open(path, line.file)?)).1,
+    };
+    writer.write(&line.text)
 }
 
 /// Whether v1 can express the policy.

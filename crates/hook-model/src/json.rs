@@ -8,10 +8,10 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::pointer::Pointer;
+use crate::problem::{Problem, child};
 
 /// Parses one JSON document; the pointer of an offending place is part of the error's text.
-pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
+pub fn parse(text: &str) -> Result<Value, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = Place::Root.deserialize(&mut json)?;
     json.end()?;
@@ -27,11 +27,11 @@ enum Place<'a> {
 }
 
 impl Place<'_> {
-    fn pointer(&self) -> Pointer {
+    fn pointer(&self) -> String {
         match self {
-            Place::Root => Pointer::root(),
-            Place::Key(parent, key) => parent.pointer().key(key),
-            Place::Index(parent, index) => parent.pointer().index(*index),
+            Place::Root => String::new(),
+            Place::Key(parent, key) => child(&parent.pointer(), key),
+            Place::Index(parent, index) => format!("{}/{index}", parent.pointer()),
         }
     }
 
@@ -113,6 +113,19 @@ impl<'de> Visitor<'de> for Place<'_> {
         }
         Ok(Value::Object(object))
     }
+}
+
+/// That a value at `pointer` has another type than the wanted one.
+pub fn wrong_type(pointer: &str, wanted: &str, found: &Value) -> Problem {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    Problem::new(pointer, format!("expected {wanted}, found {found}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! The files of a containerd in the order in which it reads them.
+
+use std::collections::{HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use crate::document::Layer;
+use crate::engine::Target;
+use crate::error::{Error, Result};
+use crate::view::View;
+
+/// The CRI plugin's section in configurations of version 1, version 2, and later ones.
+pub(super) const PLUGINS: [&str; 3] = [
+    "cri",
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.cri.v1.runtime",
+];
+
+/// The oldest configuration version that only containerd 2 understands.
+const VERSION_OF_CONTAINERD_2: i64 = 3;
+
+/// All files that were read.
+pub(super) struct Configuration {
+    /// In the order in which containerd reads them.
+    pub layers: Vec<Layer>,
+    main: PathBuf,
+    /// The version that is written in the main file.
+    version: Option<i64>,
+    major: Option<u32>,
+}
+
+impl Configuration {
+    /// Reads the main file and all that it imports.
+    ///
+    /// # Errors
+    /// A file that is not as it must be; an import that does not exist, with which containerd does not start.
+    pub fn load(target: &Target, view: &View) -> Result<Configuration> {
+        let mut layers: Vec<Layer> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut pending = VecDeque::from([target.config.clone()]);
+        while let Some(path) = pending.pop_front() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            let Some(layer) = Layer::read(view, &path)? else {
+                if path == target.config {
+                    break;
+                }
+                return Err(Error::content(
+                    &target.config,
+                    "imports",
+                    format!("{} does not exist", path.display()),
+                ));
+            };
+            pending.extend(imported(view, &layer)?);
+            layers.push(layer);
+        }
+        let version = match layers.first() {
+            Some(main) => main.integer(&["version"])?,
+            None => Some(new_version(target.containerd_major)),
+        };
+        Ok(Configuration {
+            layers,
+            main: target.config.clone(),
+            version,
+            major: target.containerd_major,
+        })
+    }
+
+    /// What a drop-in says about its version: the same as the main file, which may say nothing.
+    pub fn written_version(&self) -> Option<i64> {
+        self.version
+    }
+
+    /// The key of the CRI plugin in files of this version.
+    pub fn plugin(&self) -> &'static str {
+        match self.version.unwrap_or(1) {
+            ..=1 => PLUGINS[0],
+            2 => PLUGINS[1],
+            _ => PLUGINS[2],
+        }
+    }
+
+    /// Whether tables are merged at every depth, as containerd 2 does.
+    pub fn merges_deeply(&self) -> bool {
+        self.version.unwrap_or(1) >= VERSION_OF_CONTAINERD_2 || self.major.is_some_and(|m| m >= 2)
+    }
+
+    /// The files that were read.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.layers.iter().map(|l| l.path.clone()).collect()
+    }
+
+    /// What keeps the CRI plugin from running.
+    pub fn warnings(&self) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        for layer in &self.layers {
+            let disabled = layer.strings(&["disabled_plugins"])?;
+            if disabled.iter().any(|name| PLUGINS.contains(&name.as_str())) {
+                let file = layer.path.display();
+                warnings.push(format!(
+                    "{file}: disabled_plugins switches the CRI plugin off, so none of its runtimes is used"
+                ));
+            }
+        }
+        let newer = self.version.unwrap_or(1) >= VERSION_OF_CONTAINERD_2;
+        if newer && self.major.is_some_and(|m| m < 2) {
+            let file = self.main.display();
+            warnings.push(format!(
+                "{file}: the installed containerd is older than this version of the configuration"
+            ));
+        }
+        Ok(warnings)
+    }
+}
+
+/// The version of a configuration file that is new.
+pub(super) fn new_version(major: Option<u32>) -> i64 {
+    if major.is_some_and(|m| m >= 2) { 3 } else { 2 }
+}
+
+/// The files that a file imports: relative to it, patterns with `*` expanded.
+fn imported(view: &View, layer: &Layer) -> Result<Vec<PathBuf>> {
+    let directory = layer.path.parent().unwrap_or(Path::new("/"));
+    let mut files = Vec::new();
+    for import in layer.strings(&["imports"])? {
+        let path = directory.join(import);
+        match path.to_str() {
+            Some(pattern) if pattern.contains('*') => files.extend(view.glob(pattern)?),
+            _ => files.push(path),
+        }
+    }
+    Ok(files)
+}

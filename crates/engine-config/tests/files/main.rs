@@ -1,0 +1,6 @@
+//! Configuring and unconfiguring on real files.
+
+mod drop_ins;
+mod host;
+mod round_trip;
+mod writing;

@@ -1,0 +1,9 @@
+//! The program against an engine that speaks the protocol over a real socket.
+
+mod engine;
+mod framing;
+mod hooks;
+mod order;
+mod plugin;
+mod pre_installed;
+mod reload;

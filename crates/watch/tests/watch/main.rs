@@ -1,0 +1,18 @@
+//! Watches private copies of runtimes, so that nothing else on the machine is held.
+#![forbid(unsafe_code)]
+
+mod burst;
+mod containers;
+mod descriptors;
+mod fake;
+mod faults;
+mod hooks;
+mod hostile;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+mod library;
+mod options;
+mod paths;
+mod real;
+mod unseen;
+mod watcher;

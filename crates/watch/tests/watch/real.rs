@@ -1,0 +1,107 @@
+//! Containers of real runtimes, through private copies of their programs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use lxcri_tests::cgroups::Layout;
+use lxcri_tests::command::{Cmd, find_program};
+use lxcri_tests::need;
+use lxcri_tests::runtime::Runtime;
+use lxcri_tests::scratch::Scratch;
+use serde_json::{Value, json};
+
+use crate::fake::copy;
+
+/// A copy of a runtime in a scratch directory.
+pub struct Real {
+    pub scratch: Scratch,
+    pub runtime: Runtime,
+    pub root: PathBuf,
+}
+
+impl Real {
+    /// `None`, with the reason said, where the runtime or a privilege is missing.
+    pub fn new(name: &str) -> Option<Real> {
+        if !need::privileged() || !need::programs(&["busybox"]) {
+            return None;
+        }
+        let original = match name {
+            "lxcri" => need::runtime()?.program.clone(),
+            name if need::programs(&[name]) => find_program(name)?,
+            _ => return None,
+        };
+        let scratch = Scratch::new();
+        let program = scratch.join(name);
+        copy(&original, &program);
+        if name == "lxcri" {
+            let launcher = "lxcri-hook";
+            copy(&original.with_file_name(launcher), &scratch.join(launcher));
+        }
+        let runtime = match Runtime::in_layout(program, Layout::of_host()) {
+            Ok(runtime) => runtime,
+            Err(reason) => {
+                need::skip(reason);
+                return None;
+            }
+        };
+        Some(Real {
+            root: scratch.mkdir("root"),
+            scratch,
+            runtime,
+        })
+    }
+
+    /// The options that make a watcher see this copy and nothing else.
+    pub fn options(&self, more: &[&str]) -> Vec<String> {
+        let name = self.runtime.name();
+        let (program, root) = (self.runtime.program.display(), self.root.display());
+        let mut options = vec!["--runtime".into(), program.to_string()];
+        options.extend(["--root".into(), format!("{name}={root}")]);
+        options.extend(more.iter().map(|option| (*option).to_owned()));
+        options
+    }
+
+    /// A bundle whose program is a shell script, in a root file system that it may write to.
+    pub fn bundle(&self, name: &str, script: &str) -> PathBuf {
+        let bundle = self.scratch.mkdir(format!("bundle-{name}"));
+        rootfs(&bundle.join("rootfs"));
+        let config = config(&self.scratch.id(name), script);
+        fs::write(bundle.join("config.json"), config.to_string()).expect("config.json");
+        bundle
+    }
+
+    /// A command of the runtime, its root given.
+    pub fn command(&self) -> Cmd {
+        self.runtime.command(&self.root)
+    }
+}
+
+/// A root file system of busybox.
+pub fn rootfs(path: &Path) {
+    for directory in ["bin", "proc", "dev", "sys", "tmp"] {
+        fs::create_dir_all(path.join(directory)).expect("mkdir");
+    }
+    let busybox = find_program("busybox").expect("busybox");
+    copy(&busybox, &path.join("bin/busybox"));
+    for applet in ["sh", "date", "sleep", "true"] {
+        symlink("busybox", path.join("bin").join(applet)).expect("symlink");
+    }
+}
+
+fn config(id: &str, script: &str) -> Value {
+    let namespaces = ["pid", "ipc", "uts", "mount", "network"].map(|kind| json!({"type": kind}));
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": ["sh", "-c", script],
+            "env": ["PATH=/usr/bin:/bin"],
+            "cwd": "/",
+        },
+        "root": {"path": "rootfs"},
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "annotations": {"test.id": id},
+        "linux": {"cgroupsPath": format!("/{id}"), "namespaces": namespaces},
+    })
+}
