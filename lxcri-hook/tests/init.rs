@@ -7,12 +7,12 @@ use call_list::Process;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 use support::container::{Container, at, possible, user};
-use support::finish;
+use support::{eventually, finish};
 
 #[test]
 fn the_program_is_executed_with_its_environment_and_nothing_else() {
@@ -119,12 +119,63 @@ fn malformed_files_are_named() {
     }
     with("hooks/start-container/1/cmdline", b"x\0x\0")
         .fails_with(22, "/.lxcri/hooks/start-container/1/cmdline: ");
+    // A list that is right but for its size: nothing but NUL follows.
+    let container = Container::new("echo program", Process::default());
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(container.guest.join("init/calls"));
+    file.unwrap()
+        .set_len(hook_tree::calls::LIMIT as u64 + 8)
+        .unwrap();
+    container
+        .run()
+        .fails_with(30, "/.lxcri/init/calls: malformed list of system calls");
+    let container = Container::new("echo program", Process::default());
+    fs::remove_file(container.guest.join("init/calls")).unwrap();
+    fs::create_dir(container.guest.join("init/calls")).unwrap();
+    container
+        .run()
+        .fails_with(9, "/.lxcri/init/calls: not a regular file");
     let container = Container::new("echo program", Process::default());
     fs::remove_file(container.guest.join("init/calls")).unwrap();
     container.run().fails_with(
         8,
         "open(/.lxcri/init/calls): no such file or directory (ENOENT)",
     );
+}
+
+#[test]
+fn a_list_that_is_overwritten_while_hooks_run_is_carried_out_as_it_was() {
+    if !possible() {
+        return;
+    }
+    // Pages of it are looked at by nobody before the hook has ended.
+    let long = "x".repeat(100_000);
+    let container = Container::with_program(
+        &["/bin/busybox", "sh", "-c", "echo $1", "sh", &long],
+        &[],
+        Process::default(),
+    );
+    let hook = "echo > /tmp/here; until [ -e /tmp/go ]; do busybox sleep 0.01; done";
+    container.guest.hook(
+        "start-container",
+        1,
+        &["/bin/busybox", "sh", "-c", hook],
+        &["PATH=/bin", "OCI_HOOK_TIMEOUT=20"],
+    );
+    let list = container.guest.join("init/calls");
+    let (here, go) = (container.rootfs("tmp/here"), container.rootfs("tmp/go"));
+    let writer = std::thread::spawn(move || {
+        eventually("the hook runs", || here.exists());
+        let size = fs::metadata(&list).unwrap().len() as usize;
+        let mut file = fs::OpenOptions::new().write(true).open(&list).unwrap();
+        file.write_all(&vec![b'y'; size]).unwrap();
+        fs::write(go, "").unwrap();
+    });
+    let ended = container.run();
+    writer.join().unwrap();
+    assert!(ended.executed, "{} {:?}", ended.fifo, ended.finished);
+    assert!(ended.finished.stdout.trim_end() == long);
 }
 
 #[test]
