@@ -129,9 +129,11 @@ struct Known<'a> {
     store: &'a Store,
     target: &'a Target,
     record: Option<Record>,
-    /// The user's own file, now and without us.
-    config: [Option<String>; 2],
-    /// Our file, now.
+    /// The user's own file.
+    config: Option<String>,
+    /// The same without us.
+    base: Option<String>,
+    /// Our file.
     drop_in: Option<String>,
     warnings: Vec<String>,
     backups: Vec<(PathBuf, String)>,
@@ -141,17 +143,17 @@ impl<'a> Known<'a> {
     /// Reads all that is there. `names` are runtimes that are ours even if there is no record of it.
     fn read(store: &'a Store, target: &'a Target, names: &[&str]) -> Result<Known<'a>> {
         let record = store.load(target)?;
-        let now = file::read(&target.config)?;
         let mut known = Known {
             store,
             target,
-            config: [now, None],
+            config: file::read(&target.config)?,
+            base: None,
             drop_in: None,
             warnings: Vec::new(),
             backups: Vec::new(),
             record,
         };
-        known.config[1] = known.base(names)?;
+        known.base = known.without_us(names)?;
         known.read_drop_in()?;
         Ok(known)
     }
@@ -163,40 +165,41 @@ impl<'a> Known<'a> {
             .unwrap_or_default()
     }
 
-    /// The user's file as it would be without us: the backup, or if somebody has changed the file since, what is left
-    /// when our part is taken out.
-    fn base(&self, names: &[&str]) -> Result<Option<String>> {
-        let now = self.config[0].as_deref();
-        let written = self
-            .record
-            .as_ref()
-            .and_then(|r| r.written(&self.target.config));
-        let before = match written.and_then(|w| w.backup.as_ref()) {
+    /// The user's file as it would be without us: the backup, or if that is gone or somebody has changed the file since,
+    /// what is left when our part is taken out.
+    fn without_us(&self, names: &[&str]) -> Result<Option<String>> {
+        let Some(now) = &self.config else {
+            return Ok(None);
+        };
+        let record = self.record.as_ref();
+        let written = record.and_then(|r| r.written(&self.target.config));
+        let backup = written.and_then(|w| w.backup.as_ref());
+        let before = match backup {
             Some(name) => file::read(&self.store.backup(self.target, name))?,
             None => None,
         };
-        if let Some(written) = written
-            && written.is(now)
-        {
-            if written.backup.is_some() && before.is_none() {
-                return Err(Error::file(&self.target.config, "its backup is gone"));
-            }
-            return Ok(before);
+        if written.is_some_and(|w| w.is(now)) && (backup.is_none() || before.is_some()) {
+            // It may have had the runtime before us.
+            return before
+                .map(|text| self.strip(&text, names, None))
+                .transpose();
         }
-        let Some(now) = now else {
-            return Ok(None);
-        };
-        let mut ours = self.record.as_ref().map(Record::names).unwrap_or_default();
+        let mut ours = record.map(Record::names).unwrap_or_default();
         ours.extend(names);
+        self.strip(now, &ours, before.as_deref()).map(Some)
+    }
+
+    /// The user's file without what is ours in it. `before` is what it was without us, if that is known.
+    fn strip(&self, text: &str, names: &[&str], before: Option<&str>) -> Result<String> {
         let config = &self.target.config;
-        let stripped = match (&self.target.drop_in, self.target.engine) {
-            (None, _) => docker::strip(config, now, &ours, before.as_deref())?,
-            (Some(drop_in), Engine::Containerd) if written.is_some() || !names.is_empty() => {
-                containerd::remove_import(config, drop_in, now, before.as_deref())?
+        match (&self.target.drop_in, self.target.engine) {
+            (None, _) => docker::strip(config, text, names, before),
+            // An import of a file that is gone would keep containerd from starting.
+            (Some(drop_in), Engine::Containerd) => {
+                containerd::remove_import(config, drop_in, text, before)
             }
-            _ => now.to_owned(),
-        };
-        Ok(Some(stripped))
+            _ => Ok(text.to_owned()),
+        }
     }
 
     /// Our file has to be ours, and if it has been changed by hand, the change is kept.
@@ -221,7 +224,7 @@ impl<'a> Known<'a> {
                 "exists, and lxcri-ctl has not written it",
             ));
         }
-        if written.is_some_and(|w| !w.is(Some(now))) {
+        if written.is_some_and(|w| !w.is(now)) {
             let kept = self.store.backup(self.target, &backup_name(path, now));
             self.warnings.push(format!(
                 "{} was changed by hand; that version is kept as {}",
@@ -236,14 +239,13 @@ impl<'a> Known<'a> {
     /// The files with these runtimes in them.
     fn plan(mut self, runtimes: Vec<Runtime>) -> Result<Plan<'a>> {
         let target = self.target;
-        let [now, base] = self.config.clone();
         let mut view = View::default();
-        view.put(&target.config, base.clone());
-        let mut config = base.clone();
+        view.put(&target.config, self.base.clone());
+        let mut config = self.base.clone();
         let mut drop_in = None;
         match &target.drop_in {
             _ if runtimes.is_empty() => {}
-            None => config = Some(docker::add(&target.config, base.as_deref(), &runtimes)?),
+            None => config = Some(docker::add(&target.config, config.as_deref(), &runtimes)?),
             Some(path) => {
                 view.put(path, None);
                 let text = match target.engine {
@@ -259,7 +261,7 @@ impl<'a> Known<'a> {
         }
         let edited = Change {
             path: target.config.clone(),
-            before: now,
+            before: self.config.take(),
             after: config,
         };
         let ours = target.drop_in.as_ref().map(|path| Change {
@@ -267,7 +269,7 @@ impl<'a> Known<'a> {
             before: self.drop_in.take(),
             after: drop_in,
         });
-        let new = self.record(runtimes, &base, &edited, ours.as_ref());
+        let new = self.record(runtimes, &edited, ours.as_ref());
         Ok(Plan {
             store: self.store,
             target,
@@ -283,7 +285,6 @@ impl<'a> Known<'a> {
     fn record(
         &mut self,
         runtimes: Vec<Runtime>,
-        base: &Option<String>,
         edited: &Change,
         ours: Option<&Change>,
     ) -> Option<Record> {
@@ -297,14 +298,14 @@ impl<'a> Known<'a> {
         if let Some(after) = edited
             .after
             .as_ref()
-            .filter(|after| Some(*after) != base.as_ref())
+            .filter(|after| Some(*after) != self.base.as_ref())
         {
-            if let Some(base) = base {
+            if let Some(base) = &self.base {
                 self.backups.push((edited.path.clone(), base.clone()));
             }
             files.push(Written {
                 path: edited.path.clone(),
-                backup: base.as_ref().map(|b| backup_name(&edited.path, b)),
+                backup: self.base.as_ref().map(|b| backup_name(&edited.path, b)),
                 sha256: digest(after),
             });
         }

@@ -56,9 +56,9 @@ impl Record {
 }
 
 impl Written {
-    /// Whether the file still is what has been written.
-    pub fn is(&self, content: Option<&str>) -> bool {
-        content.is_some_and(|c| digest(c) == self.sha256)
+    /// Whether this is what has been written.
+    pub fn is(&self, content: &str) -> bool {
+        digest(content) == self.sha256
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml_edit::{Array, Item, value};
 
 use super::layers::{Configuration, new_version};
-use crate::document::{HEADER, parse};
+use crate::document::parse;
 use crate::engine::Target;
 use crate::error::Result;
 use crate::view::View;
@@ -20,7 +20,7 @@ pub(crate) fn add(target: &Target, drop_in: &Path, with_drop_in: &View) -> Resul
     let Some(text) = with_drop_in.read(&target.config)? else {
         let version = new_version(target.containerd_major);
         let import = value(Array::from_iter([path.as_ref()]));
-        return Ok(format!("{HEADER}version = {version}\nimports = {import}\n"));
+        return Ok(format!("version = {version}\nimports = {import}\n"));
     };
     let files = Configuration::load(target, with_drop_in)?.files();
     if files.iter().any(|file| file == drop_in) {

@@ -116,6 +116,52 @@ fn without_the_record_our_part_is_still_taken_out() {
 }
 
 #[test]
+fn without_the_record_or_the_backup_configuring_again_can_be_undone() {
+    for engine in ENGINES {
+        let host = Host::new(engine);
+        host.configure("inject", true).unwrap();
+        fs::remove_dir_all(host.directory.path().join("state")).unwrap();
+        host.configure("other", true).unwrap();
+        host.unconfigure("other").unwrap();
+        host.unconfigure("inject").unwrap();
+        let text: String = host
+            .tree()
+            .into_values()
+            .flatten()
+            .map(|(text, _)| text)
+            .collect();
+        for ours in ["inject", "other", "99-lxcri"] {
+            assert!(!text.contains(ours), "{engine}: {text}");
+        }
+    }
+    let host = Host::with(Engine::Docker, "{\"debug\": true}");
+    host.configure("inject", true).unwrap();
+    for entry in fs::read_dir(host.left_over().remove(0)).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("record.json") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    host.unconfigure("inject").unwrap();
+    let text = fs::read_to_string(host.config()).unwrap();
+    assert_eq!(
+        text.split_whitespace().collect::<String>(),
+        "{\"debug\":true}"
+    );
+}
+
+#[test]
+fn a_runtime_that_was_there_before_us_is_forgotten_too() {
+    let text = "{\"runtimes\": {\"inject\": {\"path\": \"/old\", \"runtimeArgs\": [\"-x\"]}}}";
+    let host = Host::with(Engine::Docker, text);
+    host.configure("inject", false).unwrap();
+    let after = fs::read_to_string(host.config()).unwrap();
+    assert_eq!(after, text.replace("/old", "/bin/true"));
+    host.unconfigure("inject").unwrap();
+    assert_eq!(fs::read_to_string(host.config()).unwrap(), "{}");
+}
+
+#[test]
 fn a_drop_in_of_somebody_else_is_not_touched_and_a_changed_one_is_kept() {
     let host = Host::new(Engine::Crio);
     let target = host.target().unwrap();
