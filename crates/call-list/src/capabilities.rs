@@ -1,10 +1,26 @@
 //! The capability sets of a process.
 
 use crate::list::List;
-use crate::process::Capabilities;
 
 /// `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h: two words of 32 bits for each set.
 const VERSION_3: u32 = 0x2008_0522;
+
+/// Capability sets as masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Those that can be in the bounding set when init begins.
+    pub known: u64,
+    /// Those that stay there.
+    pub bounding: u64,
+    /// The effective set.
+    pub effective: u64,
+    /// The permitted set.
+    pub permitted: u64,
+    /// The inheritable set.
+    pub inheritable: u64,
+    /// The ambient set.
+    pub ambient: u64,
+}
 
 fn bits(mask: u64) -> impl Iterator<Item = u32> {
     (0..u64::BITS).filter(move |bit| mask >> bit & 1 == 1)

@@ -14,7 +14,8 @@ mod program;
 mod superblock;
 mod user;
 
-pub use process::{Capabilities, Process, Rlimit, Stdio};
+pub use capabilities::Capabilities;
+pub use process::{Process, Rlimit, Stdio};
 pub use superblock::Superblock;
 
 /// Why something cannot be compiled.

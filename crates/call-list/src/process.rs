@@ -2,9 +2,10 @@
 
 use hook_tree::names;
 
+use crate::Error;
+use crate::capabilities::{self, Capabilities};
 use crate::list::{List, Place};
 use crate::program::Program;
-use crate::{Error, capabilities};
 
 /// Exit code of a launcher for which a system call failed that concerns itself.
 const SYSTEM: u8 = 5;
@@ -67,23 +68,6 @@ pub enum Stdio {
     Terminal,
     /// Three descriptors become stdin, stdout and stderr.
     Three,
-}
-
-/// Capability sets as masks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Those that can be in the bounding set when init begins.
-    pub known: u64,
-    /// Those that stay there.
-    pub bounding: u64,
-    /// The effective set.
-    pub effective: u64,
-    /// The permitted set.
-    pub permitted: u64,
-    /// The inheritable set.
-    pub inheritable: u64,
-    /// The ambient set.
-    pub ambient: u64,
 }
 
 /// A resource limit.

@@ -14,6 +14,13 @@ pub struct HookFailure(pub Box<Record>);
 
 impl std::error::Error for HookFailure {}
 
+impl Record {
+    /// The error that a failed hook is.
+    pub fn failure(&self) -> Option<HookFailure> {
+        (!self.succeeded()).then(|| HookFailure(Box::new(self.clone())))
+    }
+}
+
 impl fmt::Display for HookFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let record = &*self.0;

@@ -3,8 +3,6 @@
 use hook_tree::Phase;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::HookFailure;
-
 /// The execution of one hook. The launcher writes the same line; docs/hook-tree.md describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -49,11 +47,6 @@ impl Record {
             && !self.timed_out
             && self.signal.is_none()
             && self.exit_status == Some(0)
-    }
-
-    /// The error that a failed hook is.
-    pub fn failure(&self) -> Option<HookFailure> {
-        (!self.succeeded()).then(|| HookFailure(Box::new(self.clone())))
     }
 
     /// The line for hooks.jsonl, newline included, from the encoder that the launcher uses.

@@ -14,6 +14,10 @@ const PROT_READ_WRITE: usize = 3;
 const MAP_PRIVATE: usize = 0x2;
 const MAP_FIXED: usize = 0x10;
 const MAP_ANONYMOUS: usize = 0x20;
+/// Copies every page at once, so that the list stays what it is whatever becomes of the file.
+const MAP_POPULATE: usize = 0x8000;
+/// As MAP_FIXED, but an error where something is mapped.
+const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
 /// Data or control data did not fit: MSG_TRUNC, MSG_CTRUNC.
 const TRUNCATED: i32 = 0x20 | 0x8;
 const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
@@ -33,7 +37,7 @@ pub struct List {
 
 /// Maps writable memory at [`ADDRESS`], where nothing but packets and lists ever is. The length when that worked.
 fn map(length: usize, flags: usize, file: Fd) -> usize {
-    let flags = MAP_PRIVATE | MAP_FIXED | flags;
+    let flags = MAP_PRIVATE | flags;
     let at = ADDRESS as usize;
     // SAFETY: the program lies below the address, stack and other mappings far above; only a `List` refers to what was
     // mapped there before, and that one is given up.
@@ -44,7 +48,8 @@ fn map(length: usize, flags: usize, file: Fd) -> usize {
 impl List {
     /// Room for packets.
     pub fn for_packets() -> List {
-        let length = map(PACKET_LIMIT + CONTROL_SIZE, MAP_ANONYMOUS, Fd::NONE);
+        let flags = MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+        let length = map(PACKET_LIMIT + CONTROL_SIZE, flags, Fd::NONE);
         if length == 0 {
             crate::fail::out_of_memory();
         }
@@ -57,7 +62,11 @@ impl List {
     /// Maps a file in the place of the packet. What it cannot map it takes for an empty list.
     pub fn replace(self, file: Fd) -> List {
         let size = super::size(file);
-        let length = if size > LIMIT { 0 } else { map(size, 0, file) };
+        let length = if size > LIMIT {
+            0
+        } else {
+            map(size, MAP_FIXED | MAP_POPULATE, file)
+        };
         file.close();
         List {
             length,

@@ -69,7 +69,7 @@ unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> Ret {
 /// # Safety
 /// As for [`arch::syscall3`].
 unsafe fn call5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> Ret {
-    // SAFETY: the caller's promise. The offset of `mmap` means nothing for anonymous memory.
+    // SAFETY: the caller's promise. `mmap` gets an offset of 0, the beginning of the file.
     Ret(unsafe { arch::syscall6(a, b, c, d, e, 0, number) })
 }
 
