@@ -251,6 +251,7 @@ fn to_syslog(path: &Path, level: Level, line: &str) -> io::Result<()> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::io::{BufRead, BufReader};
 
     fn fields() -> [(&'static str, Value); 2] {
         [("container", json!("a \"b\"\n")), ("hooks", json!(["x"]))]
@@ -302,11 +303,11 @@ mod tests {
         let mut sent = WAITING_MAX + 100;
         (0..sent).for_each(|_| log.info("m", &[]));
         let reader = thread::spawn(move || {
-            let mut text = String::new();
-            while !text.contains("last") {
-                text.push_str(&std::fs::read_to_string(&fifo).unwrap());
-            }
-            text
+            // Open for writing as well, so that there is no end between two lines.
+            let file = OpenOptions::new().read(true).write(true).open(&fifo);
+            let lines = BufReader::new(file.unwrap()).lines().map(Result::unwrap);
+            let text: Vec<String> = lines.take_while(|l| !l.contains("last")).collect();
+            text.join("\n")
         });
         while log.lost.load(Ordering::Relaxed) > 0 {
             log.info("m", &[]);
