@@ -32,6 +32,8 @@ $(BUILT):
 	$(BUILD)
 
 SHARE = $(DESTDIR)$(PREFIX)/share
+UNITS = crates/nri-plugin/deploy/lxcri-nri.service crates/watch/deploy/lxcri-watch.service
+UNIT_DIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: $(BUILT) ## install to $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man8
 	$(INSTALL) -m 0755 $(addprefix $(RELEASE)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
@@ -43,9 +45,15 @@ install: $(BUILT) ## install to $(DESTDIR)$(PREFIX)
 		$(RELEASE)/$$program completions zsh > $(SHARE)/zsh/site-functions/_$$program; \
 		$(RELEASE)/$$program completions fish > $(SHARE)/fish/vendor_completions.d/$$program.fish; \
 	done
+	$(INSTALL) -d $(UNIT_DIR)
+	set -e; for unit in $(UNITS); do \
+		sed 's|/usr/bin/|$(PREFIX)/bin/|' $$unit > $(UNIT_DIR)/$${unit##*/}; \
+		chmod 0644 $(UNIT_DIR)/$${unit##*/}; \
+	done
 
 uninstall: ## remove what install has put in place
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
+	rm -f $(addprefix $(UNIT_DIR)/,$(notdir $(UNITS)))
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/lxcri
 	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -f $(addprefix $(SHARE)/bash-completion/completions/,$(COMPLETED))

@@ -77,17 +77,27 @@ fn run() -> Result<()> {
     }
     life::measure(&bench, rounds, WARM_UP)?;
     hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
-    inject::measure(
-        &bench,
-        &named("INJECT", "lxcri-inject"),
-        rounds * 4,
-        WARM_UP,
-    )?;
-    launcher::measure(&bench, &named("LAUNCHER", "lxcri-hook"))?;
+    if let Some(program) = built(named("INJECT", "lxcri-inject")) {
+        inject::measure(&bench, &program, rounds * 4, WARM_UP)?;
+    }
+    if let Some(program) = built(named("LAUNCHER", "lxcri-hook")) {
+        launcher::measure(&bench, &program)?;
+    }
     idle::measure(&bench, 3)?;
-    watch::measure(&bench, &named("WATCH", "lxcri-watch"), rounds)?;
+    if let Some(program) = built(named("WATCH", "lxcri-watch")) {
+        watch::measure(&bench, &program, rounds)?;
+    }
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// A program that has a section of its own, if it is there.
+fn built(program: PathBuf) -> Option<PathBuf> {
+    if program.is_file() {
+        return Some(program);
+    }
+    println!("\nskipped: {} is not built", program.display());
+    None
 }
 
 fn heading(bench: &Bench) -> Result<()> {

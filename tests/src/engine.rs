@@ -112,9 +112,14 @@ impl<'a> Podman<'a> {
 
     /// `podman run` without a network, in a cgroup that carries the marker.
     pub fn run(&self) -> Cmd {
+        self.run_with(&[])
+    }
+
+    /// The same with global options.
+    pub fn run_with(&self, options: &[&str]) -> Cmd {
         let parent = format!("/{}", self.scratch.marker());
-        self.command()
-            .args(["run", "--network", "none", "--cgroup-parent", &parent])
+        let command = self.command().args(options);
+        command.args(["run", "--network", "none", "--cgroup-parent", &parent])
     }
 }
 

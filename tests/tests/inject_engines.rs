@@ -108,6 +108,34 @@ fn podman_with_the_wrapper_as_its_runtime() {
     leaks_but_parents(&scratch);
 }
 
+/// Podman reads hook files itself, and writes down no environment where a file has none. Its poststop hooks it runs itself
+/// and does not write down, so they are not looked at.
+#[test]
+fn podman_with_the_same_hook_files_runs_what_it_writes_down_once() {
+    let Some(low_level) = low_level() else { return };
+    if !need::programs(&["podman", "conmon", "tar"]) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let Some(wrapper) = Wrapper::new(&scratch, &low_level.program) else {
+        return;
+    };
+    let bundle = Bundle::new(&scratch, Image::Static);
+    hook_files(&wrapper, &bundle);
+    let runtime = with_script(wrapper.script("lxcri-inject-script"), low_level);
+    let podman = Podman::new(&runtime, &scratch);
+    let command = podman.run_with(&["--hooks-dir", &scratch.join("hooks.d").to_string_lossy()]);
+    let command = command.args(["--rm", "--annotation", "hooks=yes"]);
+    command.args([IMAGE, "/bin/echo", "out"]).run().success();
+    let but_poststop = |mut labels: Vec<String>| {
+        labels.retain(|label| label != "host:poststop");
+        labels
+    };
+    assert_eq!(but_poststop(ran(&bundle)), but_poststop(expected()));
+    drop(podman);
+    leaks_but_parents(&scratch);
+}
+
 #[test]
 fn containerd_with_the_wrapper_as_its_runtime() {
     let Some(low_level) = low_level() else { return };

@@ -182,9 +182,12 @@ fn a_config_that_is_no_regular_file_is_refused() {
         refused(&create(&wrapper, &bundle).run(), reason);
         assert_eq!(read(&bundle), content);
     }
-    let large = fs::File::create(&file).and_then(|file| file.set_len((16 << 20) + 1));
-    large.expect("a large file");
-    refused(&create(&wrapper, &bundle).run(), "is larger than 16 MiB");
+    // The last size is one for which there is no memory.
+    for size in [(16 << 20) + 1, 1 << 30, 1 << 43] {
+        let large = fs::File::create(&file).and_then(|file| file.set_len(size));
+        large.expect("a large file");
+        refused(&create(&wrapper, &bundle).run(), "is larger than 16 MiB");
+    }
     assert_eq!(names(&bundle), ["config.json"]);
 }
 

@@ -393,6 +393,9 @@ fn a_wrapper_that_names_itself_ends() {
     assert!(quiet("cp", &[&from, &to]), "cp {from} {to}");
     wrapper.settings(&[&copy], "");
     assert_eq!(wrapper.command().args(["state", "c"]).run().code(), 126);
+    let command = wrapper.command().args(["state", "c"]);
+    let last = command.env("LXCRI_INJECT_DEPTH", u32::MAX.to_string());
+    assert_eq!(last.run().code(), 126);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::directory::Directory;
+
 /// The directories of podman and CRI-O; a file of the second overrides one of the same name in the first.
 pub const DEFAULT_DIRS: [&str; 2] = [
     "/usr/share/containers/oci/hooks.d",
@@ -69,5 +71,18 @@ impl Sources {
                 .collect(),
             ..Sources::default()
         }
+    }
+
+    /// The directories that do not exist.
+    pub fn missing(&self) -> impl Iterator<Item = &Path> {
+        let host_root = self.host_root.as_deref();
+        let is_missing =
+            move |path: &Path| matches!(Directory::open(path, Access::Anyone, host_root), Ok(None));
+        self.list
+            .iter()
+            .filter_map(move |(source, _)| match source {
+                Source::Dir(path) if is_missing(path) => Some(path.as_path()),
+                Source::Dir(_) | Source::HooksJson(_) => None,
+            })
     }
 }

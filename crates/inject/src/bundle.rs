@@ -107,13 +107,19 @@ impl Bundle {
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(self.fail("is not a regular file"));
         }
-        let mut content = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1);
+        let too_large = || self.fail(format!("is larger than {} MiB", SIZE_LIMIT >> 20));
+        // Before memory is taken for it: a sparse file may claim to have any size.
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        if size > SIZE_LIMIT {
+            return Err(too_large());
+        }
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         File::from(file)
             .take(SIZE_LIMIT + 1)
             .read_to_end(&mut content)
             .map_err(|e| self.call("read")(errno(&e)))?;
         if content.len() as u64 > SIZE_LIMIT {
-            return Err(self.fail(format!("is larger than {} MiB", SIZE_LIMIT >> 20)));
+            return Err(too_large());
         }
         Ok(Config { content, stat })
     }

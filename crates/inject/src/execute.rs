@@ -22,10 +22,11 @@ const NOT_FOUND: i32 = 127;
 /// Executes the first of `runtimes` that can be. The only result is why it cannot.
 pub fn become_runtime(start: &Start, runtimes: &[OsString]) -> Failure {
     let failure = |status, message| Failure { status, message };
-    let depth = 1 + start
+    let depth = start
         .variable(DEPTH)
         .and_then(|value| value.to_str()?.parse().ok())
-        .unwrap_or(0u32);
+        .unwrap_or(0u32)
+        .saturating_add(1);
     if depth > DEPTH_LIMIT {
         return failure(
             NOT_EXECUTABLE,

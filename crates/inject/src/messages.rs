@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -49,7 +50,10 @@ impl Messages {
             &format!("lxcri-inject: {message}"),
             SystemTime::now(),
         );
-        let file = File::options().append(true).create(true).open(path);
+        let mut options = File::options();
+        // A FIFO that nobody reads must not hold us.
+        options.append(true).create(true);
+        let file = options.custom_flags(libc::O_NONBLOCK).open(path);
         file.is_ok_and(|mut file| file.write_all(line.as_bytes()).is_ok())
     }
 }
@@ -107,5 +111,17 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         let levels: Vec<_> = text.lines().map(|l| l.split(' ').nth(1).unwrap()).collect();
         assert_eq!(levels, ["level=warning", "level=error"]);
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_reads_is_no_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let messages = Messages {
+            log: Some(path),
+            format: LogFormat::Text,
+        };
+        assert!(!messages.log("error", "e"));
     }
 }

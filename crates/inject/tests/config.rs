@@ -116,6 +116,17 @@ fn nothing_changes_without_hooks() {
 }
 
 #[test]
+fn hooks_of_an_engine_that_reads_the_same_files_run_once() {
+    let hook = Hook::new("/usr/bin/x");
+    for list in ["createRuntime", "prestart"] {
+        let config = format!(r#"{{"hooks":{{"{list}":[{{"path":"/usr/bin/x"}}]}}}}"#);
+        assert_eq!(injected(&config, &[(Phase::CreateRuntime, &hook)]), config);
+    }
+    let config = r#"{"hooks":{"prestart":[{"path":"/usr/bin/x"}]}}"#;
+    assert_ne!(injected(config, &[(Phase::CreateContainer, &hook)]), config);
+}
+
+#[test]
 fn twice_is_once() {
     let (a, b) = (hook("/a"), hook("/b"));
     let hooks = [

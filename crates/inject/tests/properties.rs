@@ -223,7 +223,9 @@ proptest! {
         let lists = lists(&run(&text, &hooks, "s"));
         for (phase, hook) in &hooks {
             let begin = format!("{{\"path\":\"{}\",", hook.path_str());
-            let found = lists[*phase as usize].iter().any(|h| h.starts_with(&begin) && h.contains("\"env\":[\"A=1\"]"));
+            let is_it = |h: &String| h.starts_with(&begin) && h.contains("\"env\":[\"A=1\"]");
+            let at_prestart = *phase == Phase::CreateRuntime && lists[Phase::Prestart as usize].iter().any(is_it);
+            let found = at_prestart || lists[*phase as usize].iter().any(is_it);
             prop_assert!(found);
         }
     }

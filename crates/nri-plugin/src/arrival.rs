@@ -6,31 +6,28 @@ use std::path::Path;
 
 use inotify::{Inotify, WatchMask};
 
-/// Room for some events; what does not fit only wakes once more.
-const BUFFER: usize = 1024;
-
-/// A watch on the directory of a socket.
+/// A watch on the directory of a socket, or on the nearest one above it that is there.
 #[derive(Debug)]
 pub struct Arrival(Inotify);
 
 impl Arrival {
-    /// Watches the directory of `socket`.
+    /// Watches for `socket`. It tells of one event; what comes after that takes another watch, maybe on another directory.
     ///
     /// # Errors
-    /// Above all when the directory does not exist yet.
+    /// When there is no inotify instance or watch left.
     pub fn watch(socket: &Path) -> io::Result<Arrival> {
         let inotify = Inotify::init()?;
-        let directory = socket.parent().unwrap_or(Path::new("/"));
-        let made = WatchMask::CREATE | WatchMask::MOVED_TO;
-        inotify.watches().add(directory, made | WatchMask::ATTRIB)?;
+        let made = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ATTRIB;
+        let socket = std::path::absolute(socket)?;
+        let mut directories = socket.ancestors().skip(1).peekable();
+        while let Some(directory) = directories.next() {
+            match inotify.watches().add(directory, made | WatchMask::ONLYDIR) {
+                Ok(_) => break,
+                Err(e) if directories.peek().is_none() => return Err(e),
+                Err(_) => {}
+            }
+        }
         Ok(Arrival(inotify))
-    }
-
-    /// Forgets what has happened so far.
-    pub fn clear(&mut self) {
-        let mut buffer = [0; BUFFER];
-        // The descriptor does not block: without events this is an error at once, which means the same.
-        let _ = self.0.read_events(&mut buffer);
     }
 }
 
@@ -48,25 +45,33 @@ mod tests {
 
     use crate::signals::{Signals, Wake};
 
-    #[test]
-    fn a_new_socket_wakes_until_it_is_cleared() {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("nri.sock");
-        let mut arrival = Arrival::watch(&socket).unwrap();
+    fn wakes(arrival: &Arrival, patience: Duration) -> bool {
         let signals = Signals::block().unwrap();
-        let wait = |arrival: &Arrival, patience| {
-            let deadline = Some(Instant::now() + patience);
-            signals.wait(Some(arrival.as_fd()), deadline).unwrap()
-        };
-        assert_eq!(wait(&arrival, Duration::ZERO), Wake::Deadline);
-        let _listener = UnixListener::bind(&socket).unwrap();
-        assert_eq!(wait(&arrival, Duration::from_secs(20)), Wake::Readable);
-        arrival.clear();
-        assert_eq!(wait(&arrival, Duration::ZERO), Wake::Deadline);
+        let deadline = Some(Instant::now() + patience);
+        signals.wait(Some(arrival.as_fd()), deadline).unwrap() == Wake::Readable
     }
 
     #[test]
-    fn a_directory_that_is_not_there_cannot_be_watched() {
-        assert!(Arrival::watch(Path::new("/nonexistent/nri.sock")).is_err());
+    fn a_new_socket_wakes() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("nri.sock");
+        let arrival = Arrival::watch(&socket).unwrap();
+        assert!(!wakes(&arrival, Duration::ZERO));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        assert!(wakes(&arrival, Duration::from_secs(20)));
+    }
+
+    /// After a boot the engine makes the directory as well.
+    #[test]
+    fn a_new_directory_wakes() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("a/b/nri.sock");
+        let arrival = Arrival::watch(&socket).unwrap();
+        assert!(!wakes(&arrival, Duration::ZERO));
+        std::fs::create_dir(directory.path().join("a")).unwrap();
+        assert!(wakes(&arrival, Duration::from_secs(20)));
+        let arrival = Arrival::watch(&socket).unwrap();
+        std::fs::create_dir(directory.path().join("a/b")).unwrap();
+        assert!(wakes(&arrival, Duration::from_secs(20)));
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use hooks_d::{Content, FileProblem, HookFiles, Live, Selected, Selection, Severity};
+use hooks_d::{Content, FileProblem, HookFiles, Live, Selected, Selection, Severity, Sources};
+use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::adjust;
+use crate::log::Level;
 use crate::metrics::Outcome;
 use crate::options::{OnError, Options};
 use crate::pins;
@@ -15,8 +17,12 @@ use crate::problems::Reporter;
 use crate::process::Process;
 use crate::session::Plugin;
 use crate::subject::subject;
+use crate::wire::connection::OWN_MESSAGE_MAX;
 use crate::wire::messages::{ConfigureRequest, CreateContainerRequest, CreateContainerResponse};
 use crate::wire::ttrpc::{FAILED_PRECONDITION, INVALID_ARGUMENT, Status};
+
+/// Bytes of the longest response, which leaves room for its envelope.
+const LONGEST_RESPONSE: usize = OWN_MESSAGE_MAX - 64;
 
 /// The plugin behind the protocol.
 pub struct Injector {
@@ -24,6 +30,8 @@ pub struct Injector {
     own: Options,
     in_force: Options,
     live: Live,
+    /// Why the last configuration was refused. The engine offers it again at each attempt.
+    refused: Option<String>,
 }
 
 impl Injector {
@@ -32,13 +40,15 @@ impl Injector {
     /// # Errors
     /// Options that make no sense, or a watch that cannot be set up. Bad hook files are no error.
     pub fn start(own: Options, mut process: Process) -> Result<Injector> {
-        process.apply(&own)?;
-        let live = watch(&own, &process)?;
+        let sources = sources(&own)?;
+        process.apply(&own);
+        let live = watch(sources, &process)?;
         Ok(Injector {
             process,
             in_force: own.clone(),
             own,
             live,
+            refused: None,
         })
     }
 
@@ -46,11 +56,50 @@ impl Injector {
         let file = Options::from_toml(config).map_err(|e| anyhow!("configuration: {e}"))?;
         let options = self.own.clone().over(file);
         if options != self.in_force {
-            self.process.apply(&options)?;
-            self.live = watch(&options, &self.process)?;
+            let sources = sources(&options)?;
+            self.process.apply(&options);
+            self.live = watch(sources, &self.process)?;
             self.in_force = options;
         }
         Ok(())
+    }
+
+    /// Says how many hook files there are and which directories are not there. Hooks may come later, but a slip of the pen looks
+    /// the same.
+    pub fn report_sources(&self) {
+        let Ok(sources) = self.in_force.sources() else {
+            return;
+        };
+        let missing: Vec<_> = sources.missing().map(|path| json!(path)).collect();
+        let level = if missing.len() < sources.list.len() {
+            Level::Info
+        } else {
+            Level::Warning
+        };
+        let mut fields = vec![("files", json!(self.live.current().files().len()))];
+        if !missing.is_empty() {
+            fields.push(("missing_directories", json!(missing)));
+        }
+        self.process.log.write(level, "hook files loaded", &fields);
+    }
+
+    /// The answer for a container, or why it must not be created.
+    fn answer(
+        &self,
+        request: &CreateContainerRequest,
+        deadline: Instant,
+    ) -> Result<CreateContainerResponse, String> {
+        let choice = self.choose(request, deadline)?;
+        let response = adjust::response(&choice.injected);
+        let length = response.encoded_len();
+        if length > LONGEST_RESPONSE {
+            // The engine would close the connection and create the container without any hook.
+            return Err(format!(
+                "adjustment of {length} bytes: the engine takes no more than {LONGEST_RESPONSE}"
+            ));
+        }
+        self.say(request, &choice);
+        Ok(response)
     }
 
     /// The hooks for a container, or why it must not be created.
@@ -127,17 +176,22 @@ impl Plugin for Injector {
     fn configure(&mut self, request: ConfigureRequest) -> Result<(), Status> {
         self.apply(&request.config).map_err(|e| {
             let text = format!("{e:#}");
-            self.process
-                .log
-                .error("configuration refused", &[("reason", json!(text))]);
+            if self.refused.as_ref() != Some(&text) {
+                self.process
+                    .log
+                    .error("configuration refused", &[("reason", json!(text))]);
+                self.refused = Some(text.clone());
+            }
             Status::new(INVALID_ARGUMENT, text)
         })?;
+        self.refused = None;
         let fields = [
             ("engine", json!(request.runtime_name)),
             ("version", json!(request.runtime_version)),
             ("request_timeout_ms", json!(request.request_timeout)),
         ];
         self.process.log.info("configured", &fields);
+        self.report_sources();
         Ok(())
     }
 
@@ -157,13 +211,9 @@ impl Plugin for Injector {
         deadline: Instant,
     ) -> Result<CreateContainerResponse, Status> {
         let began = Instant::now();
-        let answer = match self.choose(&request, deadline) {
-            Ok(choice) => {
-                self.say(&request, &choice);
-                Ok(adjust::response(&choice.injected))
-            }
-            Err(reason) => Err(self.refuse(&request, &reason)),
-        };
+        let answer = self
+            .answer(&request, deadline)
+            .map_err(|reason| self.refuse(&request, &reason));
         self.process.metrics.answer(began.elapsed());
         answer
     }
@@ -235,8 +285,11 @@ fn described(selected: &Selected) -> Value {
     })
 }
 
-fn watch(options: &Options, process: &Process) -> Result<Live> {
-    let sources = options.sources().map_err(anyhow::Error::msg)?;
+fn sources(options: &Options) -> Result<Sources> {
+    options.sources().map_err(|e| anyhow!("configuration: {e}"))
+}
+
+fn watch(sources: Sources, process: &Process) -> Result<Live> {
     let (log, metrics) = (process.log.clone(), process.metrics.clone());
     let reporter = Arc::new(Reporter::new(log, metrics.clone()));
     let (reporting, counting) = (reporter.clone(), metrics);

@@ -6,32 +6,68 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use crate::log::Log;
 use crate::metrics::Metrics;
 
 /// How long a client may take for its request, and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// When to try again to listen: the plugin of the engine before may still have the address.
+const RETRY: Duration = Duration::from_secs(1);
 /// Bytes of the longest request.
 const REQUEST_MAX: usize = 8 << 10;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Listens at `address` and answers from a thread of its own until the program ends. Returns the address, whose port the
-/// system chose if it was 0.
-pub fn start(address: SocketAddr, metrics: Arc<Metrics>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)?;
-    let address = listener.local_addr()?;
-    thread::Builder::new()
-        .name("metrics".to_owned())
-        .spawn(move || {
-            loop {
-                match listener.accept() {
-                    // A client that goes away is its own affair.
-                    Ok((stream, _)) => drop(answer(stream, &metrics)),
-                    // Such as no free descriptor: nothing to do but try again, and not in a tight loop.
-                    Err(_) => thread::sleep(PATIENCE),
-                }
+/// Listens at `address` and answers from a thread of its own until the program ends. The address, whose port the system chooses if
+/// it is 0, is logged; so is, once, that it cannot be had, which is tried again every second.
+///
+/// # Errors
+/// When there can be no thread.
+pub fn start(address: SocketAddr, metrics: Arc<Metrics>, log: Arc<Log>) -> io::Result<()> {
+    let thread = thread::Builder::new().name("metrics".to_owned());
+    thread.spawn(move || serve(&listen(address, &log), &metrics))?;
+    Ok(())
+}
+
+/// Logs why the metrics are not served.
+pub fn report(log: &Log, address: SocketAddr, error: &io::Error) {
+    let (address, reason) = (json!(address.to_string()), json!(error.to_string()));
+    let fields = [("address", address), ("reason", reason)];
+    log.error("metrics are not served", &fields);
+}
+
+fn listen(address: SocketAddr, log: &Log) -> TcpListener {
+    let mut is_reported = false;
+    loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => {
+                let address = listener.local_addr().unwrap_or(address);
+                log.info(
+                    "serving metrics",
+                    &[("address", json!(address.to_string()))],
+                );
+                return listener;
             }
-        })?;
-    Ok(address)
+            Err(e) if !is_reported => {
+                report(log, address, &e);
+                is_reported = true;
+            }
+            Err(_) => {}
+        }
+        thread::sleep(RETRY);
+    }
+}
+
+fn serve(listener: &TcpListener, metrics: &Metrics) {
+    loop {
+        match listener.accept() {
+            // A client that goes away is its own affair.
+            Ok((stream, _)) => drop(answer(stream, metrics)),
+            // Such as no free descriptor: nothing to do but try again, and not in a tight loop.
+            Err(_) => thread::sleep(PATIENCE),
+        }
+    }
 }
 
 fn answer(mut stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
@@ -106,7 +142,9 @@ mod tests {
     fn answers_to_requests() {
         let metrics = Arc::new(Metrics::default());
         metrics.loads.inc();
-        let address = start("127.0.0.1:0".parse().unwrap(), metrics).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || serve(&listener, &metrics));
         let text = ask(address, "GET /metrics?x HTTP/1.1\r\nHost: x\r\n\r\n");
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(

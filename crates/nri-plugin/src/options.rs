@@ -14,8 +14,8 @@ use crate::subject::AnnotationOrder;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Options {
-    /// Directory of hook files; may be given several times, later ones override earlier ones by file name
-    /// [default: /usr/share/containers/oci/hooks.d and /etc/containers/oci/hooks.d]
+    /// Directory of hook files, as this program sees it; may be given several times, later ones override earlier ones by file
+    /// name [default: /usr/share/containers/oci/hooks.d and /etc/containers/oci/hooks.d]
     #[arg(long = "hooks-dir", value_name = "DIR")]
     #[serde(rename = "hooks-dirs")]
     pub hooks_dirs: Vec<PathBuf>,

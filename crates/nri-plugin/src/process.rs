@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::log::{Log, Target};
@@ -32,30 +31,28 @@ impl Process {
         }
     }
 
-    /// Does what `options` say about log and metrics.
-    ///
-    /// # Errors
-    /// An address at which the metrics cannot be served, or another one than before: the listening thread stays.
-    pub fn apply(&mut self, options: &Options) -> Result<()> {
+    /// Does what `options` say about log and metrics. What cannot be done is said in the log: without metrics a plugin is worth more
+    /// than none.
+    pub fn apply(&mut self, options: &Options) {
         let target = options
             .log
             .clone()
             .unwrap_or_else(|| self.default_target.clone());
         self.log
             .redirect(target, options.log_format.unwrap_or_default());
-        if self.serving == options.metrics {
-            return Ok(());
+        match (self.serving, options.metrics) {
+            (serving, wanted) if serving == wanted => {}
+            (None, Some(Listen(address))) => {
+                self.serving = options.metrics;
+                let (metrics, log) = (self.metrics.clone(), self.log.clone());
+                if let Err(e) = metrics_server::start(address, metrics, log) {
+                    metrics_server::report(&self.log, address, &e);
+                }
+            }
+            _ => self.log.warning(
+                "the address of the metrics cannot change while the program runs",
+                &[("address", json!(self.serving.map(|l| l.0.to_string())))],
+            ),
         }
-        let Some(Listen(address)) = options.metrics.filter(|_| self.serving.is_none()) else {
-            bail!("metrics: the address cannot change while the program runs");
-        };
-        let address = metrics_server::start(address, self.metrics.clone())
-            .with_context(|| format!("serve metrics at {address}"))?;
-        self.serving = options.metrics;
-        self.log.info(
-            "serving metrics",
-            &[("address", json!(address.to_string()))],
-        );
-        Ok(())
     }
 }

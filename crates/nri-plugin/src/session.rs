@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use crate::signals::{Signals, Wake};
+use crate::signals::{Signals, Wake, is_readable_within};
 use crate::wire::connection::{Connection, ConnectionError, OWN_MESSAGE_MAX};
 use crate::wire::messages::{
     ConfigureRequest, ConfigureResponse, CreateContainerRequest, CreateContainerResponse,
@@ -24,6 +24,10 @@ use crate::wire::ttrpc::{
 /// How long the engine may take from the connection to Configure and its answer to the registration. Other plugins that start
 /// can hold it up for five seconds each.
 const START_PATIENCE: Duration = Duration::from_secs(60);
+/// For how long nothing must have come before the plugin goes when it is told to: a request may be on its way in pieces.
+const QUIET: Duration = Duration::from_millis(20);
+/// How long an engine that asks again and again can put that off.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// The request timeout of engines that do not tell theirs; NRI's own default.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// The stream of our only request.
@@ -111,16 +115,12 @@ fn run_within(
     loop {
         let deadline = (!session.ready).then_some(start_by);
         match signals.wait(Some(session.connection.as_fd()), deadline)? {
-            Wake::Stop => return Ok(End::Stopped),
+            Wake::Stop => return session.finish(),
             Wake::Deadline => return Err(SessionError::Silent),
             Wake::Readable => {}
         }
-        if !session.connection.read()? {
+        if !session.read()? {
             return Ok(End::Closed);
-        }
-        let arrival = Instant::now();
-        while let Some((channel, message)) = session.connection.received() {
-            session.handle(channel, message, arrival)?;
         }
     }
 }
@@ -148,6 +148,26 @@ impl Session<'_> {
         };
         let message = Message::request(REGISTRATION, &request);
         Ok(self.connection.send(Channel::Runtime, &message)?)
+    }
+
+    /// Reads once and handles what has come. False when the engine has closed the connection.
+    fn read(&mut self) -> Result<bool, SessionError> {
+        let is_open = self.connection.read()?;
+        let arrival = Instant::now();
+        while let Some((channel, message)) = self.connection.received() {
+            self.handle(channel, message, arrival)?;
+        }
+        Ok(is_open)
+    }
+
+    /// Answers what the engine has asked already: it would go on without hooks.
+    fn finish(mut self) -> Result<End, SessionError> {
+        let end = Instant::now() + LAST_PATIENCE;
+        while Instant::now() < end
+            && is_readable_within(QUIET, self.connection.as_fd())?
+            && self.read()?
+        {}
+        Ok(End::Stopped)
     }
 
     /// Says once that both parts of the registration are done, in whichever order they came.

@@ -53,6 +53,21 @@ impl Signals {
     }
 }
 
+/// Sleeps until `source` can be read or has ended, whatever signals come. False when that takes longer than `patience`.
+pub fn is_readable_within(patience: Duration, source: BorrowedFd<'_>) -> nix::Result<bool> {
+    let deadline = Some(Instant::now() + patience);
+    loop {
+        match poll(
+            &mut [PollFd::new(source, PollFlags::POLLIN)],
+            timeout(deadline),
+        ) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else {
         return PollTimeout::NONE;

@@ -39,7 +39,12 @@ pub fn run(cli: Cli) -> ExitCode {
         .and_then(|signals| serve(cli, launched?, &signals, process));
     match &result {
         Ok(()) => log.info("stopped", &[]),
-        Err(e) => log.error("cannot go on", &[("reason", json!(format!("{e:#}")))]),
+        Err(e) => {
+            log.error("cannot go on", &[("reason", json!(format!("{e:#}")))]);
+            if log.target() != Target::Stderr {
+                eprintln!("lxcri-nri: {e:#}");
+            }
+        }
     }
     log.flush();
     if result.is_ok() {
@@ -69,7 +74,10 @@ fn serve(
     let mut injector = Injector::start(cli.options, process)?;
     let (identity, stream) = match launched {
         Some((identity, stream)) => (identity, Some(stream)),
-        None => (cli.external.identity(), None),
+        None => {
+            injector.report_sources();
+            (cli.external.identity(), None)
+        }
     };
     let surroundings = Surroundings {
         identity: &identity,

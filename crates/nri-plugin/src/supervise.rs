@@ -17,7 +17,7 @@ use crate::wire::connection::Connection;
 
 /// The first pause between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest one, where the directory of the socket is not there and cannot be watched. An engine that has restarted creates
+/// The longest one, for where the directory of the socket cannot be watched. An engine that has restarted creates
 /// containers without hooks until we are back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -78,12 +78,11 @@ impl Surroundings<'_> {
         let source = absence.arrival.as_ref().map(AsFd::as_fd);
         let deadline = Some(Instant::now() + absence.pause);
         let wake = self.signals.wait(source, deadline).context("poll")?;
-        absence.pause = match (wake, &mut absence.arrival) {
-            (Wake::Readable, Some(arrival)) => {
-                arrival.clear();
-                FIRST_PAUSE
-            }
-            _ => (absence.pause * 2).min(LONGEST_PAUSE),
+        absence.pause = if wake == Wake::Readable {
+            absence.arrival = None;
+            FIRST_PAUSE
+        } else {
+            (absence.pause * 2).min(LONGEST_PAUSE)
         };
         Ok(wake)
     }

@@ -59,14 +59,11 @@ pub(super) fn missing(
     wanted
 }
 
-/// A hook that is there, if it has an environment and nothing that is not known here.
+/// A hook that is there, if it has nothing that is not known here. Engines that read hook files themselves write down no
+/// environment where the file has none, so such a hook equals one with the default.
 fn read(raw: &RawValue) -> Option<Hook> {
     let value = serde_json::from_str(raw.get()).ok()?;
-    let hook = Hook::from_value(&value, "", &mut Vec::new())?;
-    hook.env
-        .as_ref()
-        .is_some_and(|env| !env.is_empty())
-        .then_some(hook)
+    Hook::from_value(&value, "", &mut Vec::new())
 }
 
 #[cfg(test)]
@@ -103,8 +100,17 @@ mod tests {
         assert!(missing(Phase::Poststop, &once, &raws(present)).is_empty());
         assert_eq!(missing(Phase::Poststop, &twice, &raws(present)).len(), 1);
         assert!(missing(Phase::Poststart, &once, &raws("[]")).is_empty());
-        // Not the same: without an environment of its own, with an argument, with something unknown.
+        // Not the same: with another environment, with an argument, with something unknown.
         let others = r#"[{"path":"/a"}, {"path":"/a","env":["A=1"],"args":["b"]}, {"path":"/a","env":["A=1"],"x":1}]"#;
         assert_eq!(missing(Phase::Poststop, &once, &raws(others)).len(), 1);
+    }
+
+    #[test]
+    fn a_hook_that_an_engine_wrote_down_without_an_environment_is_not_missing() {
+        let hook = Hook::new("/a");
+        let wanted = [(Phase::Poststop, &hook)];
+        for present in [r#"[{"path":"/a"}]"#, r#"[{"path":"/a","env":[]}]"#] {
+            assert!(missing(Phase::Poststop, &wanted, &raws(present)).is_empty());
+        }
     }
 }

@@ -62,6 +62,9 @@ struct Document<'a> {
     previous: Record,
 }
 
+/// A list of hooks as it stands in the text, its elements, and how many of those stay.
+type List<'a> = (Option<&'a RawValue>, Vec<&'a RawValue>, usize);
+
 impl<'a> Document<'a> {
     fn parse(text: &'a str, source: &str) -> Result<Document<'a>, ConfigError> {
         let (root, open) = root(text)?;
@@ -93,10 +96,14 @@ impl<'a> Document<'a> {
         let mut lists = Vec::new();
         for phase in Phase::ALL {
             let name = phase.oci_name();
-            let list = self.lists.member("/hooks", name)?;
-            let present = elements(&format!("/hooks/{name}"), list)?;
-            let kept = present.len().saturating_sub(self.previous.count(phase));
-            let new = missing(phase, hooks, &present[..kept]);
+            let (list, present, kept) = self.list(phase)?;
+            let mut others = present[..kept].to_vec();
+            // Older engines put the prestart hooks of a file there.
+            if phase == Phase::CreateRuntime {
+                let (_, prestart, kept) = self.list(Phase::Prestart)?;
+                others.extend(&prestart[..kept]);
+            }
+            let new = missing(phase, hooks, &others);
             if !new.is_empty() {
                 record.add(phase, new.len());
             } else if kept == present.len() {
@@ -113,6 +120,15 @@ impl<'a> Document<'a> {
             self.add(edits, comma, "hooks", self.hooks, &self.lists, &lists);
         }
         Ok((record != Record::default()).then_some(record))
+    }
+
+    /// The list of a phase, the hooks in it, and how many of them were not put in here.
+    fn list(&self, phase: Phase) -> Result<List<'a>, ConfigError> {
+        let name = phase.oci_name();
+        let list = self.lists.member("/hooks", name)?;
+        let present = elements(&format!("/hooks/{name}"), list)?;
+        let kept = present.len().saturating_sub(self.previous.count(phase));
+        Ok((list, present, kept))
     }
 
     /// Puts `new` in the place of what follows the first `kept` hooks of a list.

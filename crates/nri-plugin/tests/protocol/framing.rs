@@ -44,20 +44,22 @@ fn an_adjustment_that_the_engine_cannot_take_is_an_error() {
         );
     }
     let engine = Engine::listen(&place.socket());
-    let _plugin = place.plugin(&[]);
+    let plugin = place.plugin(&[]);
     let mut peer = engine.start();
     let status = peer.create(&container("c")).unwrap_err();
-    assert_eq!(status.code, 8, "{status}");
     assert!(
         status.message.contains("the engine takes no more than"),
         "{status}"
     );
+    place.wait_logged("creation refused", 1);
     place.hook_file("b.json", "{");
     place.wait_logged("hook file is bad", 1);
     assert!(
         peer.create(&container("d")).is_err(),
         "the last good version of b.json stays"
     );
+    plugin.stop();
+    place.wait_logged("hooks injected", 0);
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod order;
 mod plugin;
 mod pre_installed;
 mod reload;
+mod usage;

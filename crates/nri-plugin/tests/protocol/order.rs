@@ -1,11 +1,15 @@
 //! The order of calls: registration, configuration, synchronisation, requests, the end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use nri_plugin::wire::messages::PodSandbox;
+use prost::Message;
 use serde_json::json;
 
-use crate::engine::Engine;
-use crate::plugin::{Place, paths};
+use crate::engine::{Engine, PLUGIN, framed};
+use crate::plugin::{Place, container, paths};
 
 const SERVICE: &str = "nri.pkg.api.v1alpha1.Plugin";
 const UNIMPLEMENTED: i32 = 12;
@@ -177,6 +181,81 @@ fn a_refused_registration_is_reported_and_tried_again() {
     engine.start();
     plugin.stop();
     place.wait_logged("engine refuses the plugin: not today", 1);
+}
+
+/// The engine goes on without hooks when the connection is closed before the answer.
+#[test]
+fn what_was_asked_before_a_signal_is_answered() {
+    let place = Place::new();
+    place.hook("a.json", "createRuntime", json!({"path": "/bin/true"}));
+    let engine = Engine::listen(&place.socket());
+    let mut plugin = place.plugin(&[]);
+    let mut peer = engine.start();
+    plugin.signal(Signal::SIGSTOP);
+    let payload = container("c").encode_to_vec();
+    let message = peer.request(SERVICE, "CreateContainer", payload);
+    peer.write(&framed(PLUGIN, &message, 64));
+    plugin.terminate();
+    plugin.signal(Signal::SIGCONT);
+    assert!(peer.answer().is_ok_and(|answer| !answer.is_empty()));
+    assert_eq!(plugin.ended().code(), Some(0));
+    peer.closed();
+}
+
+/// Whatever the engine was about when it went.
+#[test]
+fn an_engine_may_go_at_every_moment() {
+    let place = Place::new();
+    place.hook("a.json", "createRuntime", json!({"path": "/bin/true"}));
+    let engine = Engine::listen(&place.socket());
+    let plugin = place.plugin(&[]);
+    drop(engine.accept());
+    drop(engine.accept().registration());
+    for cut in [1, 8, 17, 18, 40] {
+        let mut peer = engine.accept();
+        let (stream, _) = peer.registration();
+        peer.accept_registration(stream);
+        let message = peer.request(SERVICE, "Configure", vec![]);
+        peer.write(&framed(PLUGIN, &message, 4096)[..cut]);
+    }
+    let mut peer = engine.start();
+    let message = peer.request(SERVICE, "CreateContainer", container("c").encode_to_vec());
+    peer.write(&framed(PLUGIN, &message, 4096));
+    drop(peer);
+    assert_eq!(paths(&mut engine.start()), ["/bin/true"]);
+    plugin.stop();
+}
+
+/// A thousand pods on a node that are told of in parts, with fields that the plugin does not know.
+#[test]
+fn a_synchronisation_in_parts_of_any_length_is_taken() {
+    let place = Place::new();
+    place.hook("a.json", "createRuntime", json!({"path": "/bin/true"}));
+    let engine = Engine::listen(&place.socket());
+    let _plugin = place.plugin(&[]);
+    let mut peer = engine.accept();
+    let (stream, _) = peer.registration();
+    peer.accept_registration(stream);
+    peer.configure("").unwrap();
+    let pod = |n: usize| PodSandbox {
+        name: format!("pod-{n}"),
+        annotations: BTreeMap::from([("text".to_owned(), "x".repeat(3000))]),
+        ..PodSandbox::default()
+    };
+    let pods: Vec<Vec<u8>> = (0..1000).map(|n| pod(n).encode_to_vec()).collect();
+    for (part, pods) in pods.chunks(400).enumerate() {
+        let more = part < 2;
+        let mut payload: Vec<u8> = Vec::new();
+        for pod in pods {
+            payload.push(0x0a);
+            prost::encode_length_delimiter(pod.len(), &mut payload).unwrap();
+            payload.extend(pod);
+        }
+        payload.extend([0x18, u8::from(more)]);
+        let answer = peer.call(SERVICE, "Synchronize", payload).unwrap();
+        assert_eq!(answer, if more { vec![0x10, 1] } else { vec![] });
+    }
+    assert_eq!(paths(&mut peer), ["/bin/true"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The form that an engine starts by itself: a socket as descriptor 3, three variables, and nothing else.
 
 use std::fs::File;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -75,6 +76,29 @@ fn a_bad_configuration_is_refused_with_the_place() {
         status.message.contains("relative: not an absolute path"),
         "{status}"
     );
+}
+
+/// The plugin that the engine before has started may not have ended yet.
+#[test]
+fn an_address_that_is_taken_costs_no_hooks() {
+    let place = Place::new();
+    place.hook("a.json", "createRuntime", json!({"path": "/bin/true"}));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (mut peer, _plugin) = pair(&place);
+    peer.start(&configuration(
+        &place,
+        &format!("metrics = \"{address}\"\n"),
+    ));
+    assert_eq!(paths(&mut peer), ["/bin/true"]);
+    place.wait_logged("metrics are not served", 1);
+    drop(taken);
+    place.wait_logged("serving metrics", 1);
+    // Another address after a restart of the engine, which an external plugin outlives.
+    peer.configure(&configuration(&place, "metrics = \"0\"\n"))
+        .unwrap();
+    place.wait_logged("cannot change while the program runs", 1);
+    assert_eq!(paths(&mut peer), ["/bin/true"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,6 +112,30 @@ fn the_closed_policy_refuses_containers_while_a_file_is_bad() {
     place.hook_file("b.json", text("/bin/cat"));
     place.wait_logged("hook file problem is gone", 1);
     assert_eq!(paths(&mut peer), ["/bin/true", "/bin/cat"]);
+    // An edit that goes wrong stops nothing: no hook is missing.
+    place.hook_file("b.json", "{");
+    place.wait_logged("hook file is bad", 2);
+    assert_eq!(paths(&mut peer), ["/bin/true", "/bin/cat"]);
+}
+
+/// Nobody knows what stands in a directory that cannot be trusted or read.
+#[test]
+fn the_closed_policy_refuses_containers_while_a_directory_is_bad() {
+    let place = Place::new();
+    place.hook_file("a.json", text("/bin/true"));
+    let set_mode = |mode| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(place.join("hooks.d"), permissions).unwrap();
+    };
+    set_mode(0o777);
+    let engine = Engine::listen(&place.socket());
+    let _plugin = place.plugin(&["--on-error", "closed"]);
+    let mut peer = engine.start();
+    let status = peer.create(&container("c")).unwrap_err();
+    assert!(status.message.contains("can be written to"), "{status}");
+    set_mode(0o755);
+    wait_until(|| peer.create(&container("c")).is_ok(), || place.log());
+    assert_eq!(paths(&mut peer), ["/bin/true"]);
 }
 
 /// The engine goes on without the plugin, and without hooks, when an answer takes longer than its request timeout.
