@@ -4,6 +4,7 @@ mod cri;
 mod node;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -247,11 +248,9 @@ fn pre_installed(suite: &str) {
     let hooks = Hooks::new(&scratch);
     hooks.file("a.json", hooks.probe("a", "createRuntime", None));
     scratch.mkdir("node/plugins");
-    fs::copy(
-        node::plugin_program(),
-        scratch.join("node/plugins/10-lxcri-nri"),
-    )
-    .unwrap();
+    // A link, as the documentation says.
+    let plugin = scratch.join("node/plugins/10-lxcri-nri");
+    symlink(node::plugin_program(), plugin).unwrap();
     scratch.mkdir("node/conf.d");
     let (directory, log) = (scratch.join("hooks.d"), scratch.join("nri.log"));
     let configuration = format!("hooks-dirs = [{directory:?}]\nlog = {log:?}\n");
