@@ -171,8 +171,9 @@ fn a_config_that_is_no_regular_file_is_refused() {
     );
     fs::remove_dir(&file).expect("rmdir");
     for (content, reason) in [
-        ("", "config.json: "),
-        ("{", "config.json: "),
+        ("", "config.json: empty"),
+        ("{", "config.json: not JSON: EOF while parsing an object"),
+        ("[null,null,null]", "config.json: not a JSON object"),
         (
             "{\"hooks\":[],\"process\":null}",
             "config.json: /hooks: expected an object",

@@ -66,10 +66,15 @@ pub fn prepare(settings: &Settings, bundle: &Path) -> Result<Vec<FileProblem>, C
 /// The container as conditions see it. The record of an earlier run is not one of its annotations, or the second run
 /// could select other hooks than the first.
 fn container(bundle: &Bundle, config: &[u8]) -> Result<Container, BundleError> {
-    let mut container = Container::from_config(config).map_err(|e| {
-        let text = e.to_string();
-        bundle.fail(text.strip_prefix("config.json: ").unwrap_or(&text))
-    })?;
+    let mut container =
+        Container::from_config(config).map_err(|e| match inject(config, &[], "") {
+            // What keeps hooks out says more about a file that is no configuration at all.
+            Err(error) => bundle.fail(error.to_string()),
+            Ok(_) => {
+                let text = e.to_string();
+                bundle.fail(text.strip_prefix("config.json: ").unwrap_or(&text))
+            }
+        })?;
     container.annotations.remove(ANNOTATION);
     Ok(container)
 }
