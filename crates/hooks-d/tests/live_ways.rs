@@ -114,8 +114,13 @@ fn a_directory_that_is_removed_while_it_is_open_is_gone() {
     tree.hook("a/d/x.json", &["1"]);
     let live = start(&tree, &["a/d"]);
     let open = ["a/d", "a"].map(|dir| fs::File::open(tree.path(dir)).unwrap());
-    fs::remove_dir_all(tree.path("a")).unwrap();
+    fs::remove_file(tree.path("a/d/x.json")).unwrap();
     until_selected(&live, &[]);
+    // What follows is not to be part of the same burst of changes.
+    let let_burst_pass = || thread::sleep(Duration::from_millis(200));
+    let_burst_pass();
+    fs::remove_dir(tree.path("a/d")).unwrap();
+    let_burst_pass();
     tree.hook("a/d/x.json", &["2"]);
     until_selected(&live, &["2"]);
     // An empty directory is replaced by a full one.
@@ -123,7 +128,7 @@ fn a_directory_that_is_removed_while_it_is_open_is_gone() {
     fs::rename(tree.path("a/d"), tree.path("full")).unwrap();
     fs::rename(tree.path("empty"), tree.path("a/d")).unwrap();
     until_selected(&live, &[]);
-    thread::sleep(Duration::from_millis(200));
+    let_burst_pass();
     let still_open = fs::File::open(tree.path("a/d")).unwrap();
     fs::rename(tree.path("full"), tree.path("a/d")).unwrap();
     until_selected(&live, &["2"]);
@@ -172,14 +177,14 @@ fn sources_below_the_root_of_a_host_have_its_symlinks() {
 #[test]
 fn the_thread_sleeps_through_what_happens_above_its_sources() {
     let tree = Tree::in_a_quiet_place();
-    tree.hook("a/b/d/x.json", &["1"]);
     let tid = Arc::new(AtomicI32::new(0));
     let learned = Arc::clone(&tid);
     let live = Live::start(tree.sources(&["a/b/d"]), move |_| {
         learned.store(nix::unistd::gettid().as_raw(), Ordering::SeqCst);
     })
     .unwrap();
-    tree.hook("a/b/d/y.json", &["2"]);
+    // While they are missing, their names matter.
+    tree.hook("a/b/d/x.json", &["1"]);
     until(&live, "the thread", |_| tid.load(Ordering::SeqCst) != 0);
     let tid = tid.load(Ordering::SeqCst);
     let asleep = (0..60).any(|_| {
