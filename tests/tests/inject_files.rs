@@ -281,7 +281,8 @@ fn a_bundle_that_another_process_holds_is_busy_and_then_free() {
     };
     let bundle = bundle(&scratch, "b", &config(10));
     let dir = fs::File::open(&bundle).expect("bundle");
-    let lock = nix::fcntl::Flock::lock(dir, nix::fcntl::FlockArg::LockExclusive).expect("flock");
+    let lock = nix::fcntl::Flock::lock(dir, nix::fcntl::FlockArg::LockShared).expect("flock");
+    // Held by a reader, it is not free either: calls keep each other out.
     let mut waiting = create(&wrapper, &bundle).spawn();
     sleep(Duration::from_millis(100));
     assert!(!waiting.ended());
@@ -359,4 +360,66 @@ fn precreate_hooks_see_and_change_what_is_written() {
         (read(&bundle), names(&bundle)),
         (once, vec!["config.json".to_owned()])
     );
+}
+
+/// A second run selects the same hooks as the first.
+#[test]
+fn conditions_do_not_see_the_record() {
+    let scratch = Scratch::new();
+    let Some(wrapper) = wrapper(&scratch) else {
+        return;
+    };
+    let bundle = bundle(&scratch, "b", &config(10));
+    let hook = json!({"version": "1.0.0", "hook": {"path": "/bin/false"}, "when": {"annotations": {"": ""}}, "stages": ["poststop"]});
+    wrapper.hook_file("b.json", &hook);
+    create(&wrapper, &bundle).run().success();
+    let once = read(&bundle);
+    create(&wrapper, &bundle).run().success();
+    assert_eq!(read(&bundle), once);
+}
+
+#[test]
+fn another_file_than_config_json_is_refused() {
+    let scratch = Scratch::new();
+    let Some(wrapper) = wrapper(&scratch) else {
+        return;
+    };
+    let bundle = bundle(&scratch, "b", &config(10));
+    let outcome = create(&wrapper, &bundle).args(["-f", "other.json"]).run();
+    refused(&outcome, "another file than config.json");
+    assert_eq!(read(&bundle), config(10));
+}
+
+/// Who ignores SIGCHLD gets no exit status of its children.
+#[test]
+fn precreate_hooks_run_for_a_caller_that_ignores_sigchld() {
+    let scratch = Scratch::new();
+    let Some(wrapper) = wrapper(&scratch) else {
+        return;
+    };
+    let bundle = bundle(&scratch, "b", r#"{"ociVersion":"1.0.2"}"#);
+    let file = json!({"version": "1.0.0", "hook": {"path": "/bin/cat"}, "when": {"always": true}, "stages": ["precreate"]});
+    wrapper.hook_file("pre.json", &file);
+    let command = create(&wrapper, &bundle).signals(&[], &[Signal::SIGCHLD as i32]);
+    command.run().success();
+    assert!(read(&bundle).contains("/bin/true"));
+}
+
+#[test]
+fn settings_of_others_or_in_a_fifo_are_refused() {
+    let scratch = Scratch::new();
+    let Some(wrapper) = wrapper(&scratch) else {
+        return;
+    };
+    let bundle = bundle(&scratch, "b", &config(10));
+    let settings = scratch.join("inject.toml");
+    chown(&settings, Some(1000), None).expect("chown");
+    refused(
+        &create(&wrapper, &bundle).run(),
+        "can be written to by others",
+    );
+    fs::remove_file(&settings).expect("remove");
+    nix::unistd::mkfifo(&settings, Mode::from_bits_truncate(0o600)).expect("mkfifo");
+    refused(&create(&wrapper, &bundle).run(), "is not a regular file");
+    assert_eq!(read(&bundle), config(10));
 }

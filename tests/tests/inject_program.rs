@@ -399,6 +399,19 @@ fn a_wrapper_that_names_itself_ends() {
 }
 
 #[test]
+fn the_depth_is_there_once() {
+    let scratch = Scratch::new();
+    let Some(wrapper) = Wrapper::new(&scratch, Path::new("/usr/bin/env")) else {
+        return;
+    };
+    let command = wrapper.command().env("LXCRI_INJECT_DEPTH", "3");
+    let outcome = command.run().success();
+    let lines = outcome.stdout.lines();
+    let depths: Vec<_> = lines.filter(|l| l.contains("_DEPTH=")).collect();
+    assert_eq!(depths, ["LXCRI_INJECT_DEPTH=4"]);
+}
+
+#[test]
 fn a_runtime_that_is_not_there_or_no_program() {
     let scratch = Scratch::new();
     let Some(wrapper) = Wrapper::new(&scratch, Path::new("/nonexistent/runtime")) else {
