@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::document::parse;
-use crate::engine::{Engine, Target};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::plan::effective;
 use crate::program::{is_installed, output, shown};
+use crate::target::Target;
 use crate::view::View;
 
 /// An engine that does not answer in this time is as good as one that does not run.

@@ -24,6 +24,14 @@ const NEW_MODE: u32 = 0o644;
 /// # Errors
 /// When it is no regular file, larger than 4 MiB, or not UTF-8.
 pub fn read(path: &Path) -> Result<Option<String>> {
+    read_up_to(path, SIZE_LIMIT)
+}
+
+/// Reads a text file of at most `limit` bytes; `None` when there is none.
+///
+/// # Errors
+/// When it is no regular file, larger, or not UTF-8.
+pub fn read_up_to(path: &Path, limit: u64) -> Result<Option<String>> {
     let opened = File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -38,11 +46,11 @@ pub fn read(path: &Path) -> Result<Option<String>> {
         return Err(Error::file(path, "not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(SIZE_LIMIT + 1)
+    file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| Error::io("read", path, e))?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(Error::file(path, format!("larger than {SIZE_LIMIT} bytes")));
+    if bytes.len() as u64 > limit {
+        return Err(Error::file(path, format!("larger than {limit} bytes")));
     }
     String::from_utf8(bytes)
         .map(Some)

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::change::Change;
 use crate::effective::Effective;
-use crate::engine::{Engine, Target};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::{self, missing_directories};
 use crate::record::{Record, Written, digest};
 use crate::runtime::Runtime;
 use crate::store::{Store, backup_name};
+use crate::target::Target;
 use crate::view::View;
 use crate::{containerd, docker, document, layered};
 

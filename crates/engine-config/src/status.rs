@@ -1,11 +1,11 @@
 //! What an engine would use, and what has been done to its files.
 
 use crate::effective::Effective;
-use crate::engine::Target;
 use crate::error::Result;
 use crate::plan::{Plan, effective};
 use crate::runtime::Runtime;
 use crate::store::Store;
+use crate::target::Target;
 use crate::view::View;
 
 /// The state of one engine's configuration.

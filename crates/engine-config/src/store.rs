@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Target};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::record::{Record, digest};
 use crate::runtime::Runtime;
+use crate::target::Target;
 
 const RECORD: &str = "record.json";
 

@@ -30,6 +30,16 @@ pub struct BundleError {
     reason: String,
 }
 
+impl BundleError {
+    /// An error about the file or directory at `path`.
+    pub(crate) fn about(path: &Path, reason: impl Into<String>) -> BundleError {
+        BundleError {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// A bundle that no other process of this program works on.
 #[derive(Debug)]
 pub struct Bundle {
@@ -51,10 +61,7 @@ impl Bundle {
     /// # Errors
     /// When it is no directory, or busy for more than ten seconds.
     pub fn open(path: &Path) -> Result<Bundle, BundleError> {
-        let fail = |reason: String| BundleError {
-            path: path.to_owned(),
-            reason,
-        };
+        let fail = |reason: String| BundleError::about(path, reason);
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut dir = open(path, flags, Mode::empty())
             .map_err(CallError::of("open bundle"))
@@ -183,12 +190,14 @@ impl Bundle {
         made.map_err(self.call("openat(temporary)"))
     }
 
+    /// The path of its config.json.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join(CONFIG_FILE)
+    }
+
     /// An error about config.json.
-    pub fn fail(&self, reason: impl Into<String>) -> BundleError {
-        BundleError {
-            path: self.path.join(CONFIG_FILE),
-            reason: reason.into(),
-        }
+    fn fail(&self, reason: impl Into<String>) -> BundleError {
+        BundleError::about(&self.config_path(), reason)
     }
 
     fn call(&self, call: &str) -> impl FnOnce(Errno) -> BundleError {

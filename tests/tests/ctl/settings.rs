@@ -31,10 +31,11 @@ fn lxcri_takes_the_keys_of_the_schema_and_no_others() {
     let schema: Value = serde_json::from_str(&schema.stdout).expect("the schema is JSON");
     let properties = schema["properties"].as_object().expect("it has keys");
     for (key, property) in properties {
-        let value = match property["type"].as_str() {
-            Some("string") => "\"/x\"",
-            Some("array") => "[\"/x\"]",
-            other => panic!("{key}: no sample for {other:?}"),
+        let value = match (property["type"].as_str(), property["enum"].as_array()) {
+            (Some("string"), _) => "\"/x\"".to_owned(),
+            (Some("array"), _) => "[\"/x\"]".to_owned(),
+            (_, Some(words)) => words.last().expect("it has words").to_string(),
+            _ => panic!("{key}: no sample for {property}"),
         };
         let error = create(&format!("{key} = {value}\n"));
         assert!(!error.contains("lxcri.toml"), "{error}");

@@ -44,16 +44,43 @@ pub enum Kind {
     Flag,
 }
 
+// The same in both files.
+const HOOKS_DIRS: &str =
+    "directories with hook files; a later one overrides files of the same name";
+const HOOKS_JSON: &str = "file with hooks as container-hooks-toolkit has it";
+const ON_ERROR: Kind = Kind::Choice(&["fail", "skip"]);
+const ON_ERROR_ABOUT: &str = "whether a bad hook file fails the container or is skipped";
+
 /// /etc/lxcri/lxcri.toml
 pub const LXCRI: Settings = Settings {
     program: "lxcri",
     path: "/etc/lxcri/lxcri.toml",
-    keys: &[Key {
-        name: "hooks-log",
-        kind: Kind::Path,
-        default: None,
-        about: "file to which a line is appended for each hook that ran",
-    }],
+    keys: &[
+        Key {
+            name: "hooks-log",
+            kind: Kind::Path,
+            default: None,
+            about: "file to which a line is appended for each hook that ran",
+        },
+        Key {
+            name: "hooks-dirs",
+            kind: Kind::Paths,
+            default: Some("[]"),
+            about: HOOKS_DIRS,
+        },
+        Key {
+            name: "hooks-json",
+            kind: Kind::Path,
+            default: None,
+            about: HOOKS_JSON,
+        },
+        Key {
+            name: "hooks-on-error",
+            kind: ON_ERROR,
+            default: Some(r#""fail""#),
+            about: ON_ERROR_ABOUT,
+        },
+    ],
 };
 
 /// /etc/lxcri/inject.toml
@@ -73,19 +100,19 @@ pub const INJECT: Settings = Settings {
             default: Some(
                 r#"["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"]"#,
             ),
-            about: "directories with hook files; a later one overrides files of the same name",
+            about: HOOKS_DIRS,
         },
         Key {
             name: "hooks-json",
             kind: Kind::Path,
             default: None,
-            about: "file with hooks as container-hooks-toolkit has it",
+            about: HOOKS_JSON,
         },
         Key {
             name: "on-error",
-            kind: Kind::Choice(&["fail", "skip"]),
+            kind: ON_ERROR,
             default: Some(r#""fail""#),
-            about: "whether a bad hook file fails the container or is skipped",
+            about: ON_ERROR_ABOUT,
         },
         Key {
             name: "access",

@@ -97,7 +97,7 @@ fn check_tells_all_problems() {
     let done = check("lxcri");
     assert_eq!(
         done.stdout,
-        "f: hooks-log: expected a string, found integer\nf: x: unknown key; there are hooks-log\nf: others than root may write to it\n"
+        "f: hooks-log: expected a string, found integer\nf: x: unknown key; there are hooks-log, hooks-dirs, hooks-json, hooks-on-error\nf: others than root may write to it\n"
     );
     assert_eq!(done.status, 1);
     fs::write(&file, "a =\n").unwrap();

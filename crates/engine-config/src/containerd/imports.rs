@@ -6,8 +6,8 @@ use toml_edit::{Array, Item, value};
 
 use super::layers::{Configuration, new_version};
 use crate::document::parse;
-use crate::engine::Target;
 use crate::error::Result;
+use crate::target::Target;
 use crate::view::View;
 
 const IMPORTS: &str = "imports";

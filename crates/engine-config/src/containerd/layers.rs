@@ -4,8 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::document::Layer;
-use crate::engine::Target;
 use crate::error::{Error, Result};
+use crate::target::Target;
 use crate::view::View;
 
 /// The CRI plugin's section in configurations of version 1, version 2, and later ones.

@@ -11,18 +11,15 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::document::{HEADER, descend};
 use crate::effective::{Effective, Found};
-use crate::engine::Target;
 use crate::error::Result;
 use crate::runtime::{Runtime, default_of};
+use crate::target::Target;
 use crate::view::View;
 
 pub(crate) use imports::{add as add_import, remove as remove_import};
 
 use layers::Configuration;
-use section::{Section, program};
-
-/// The shim that all runtimes with runc's command line have in common.
-const RUNC_SHIM: &str = "io.containerd.runc.v2";
+use section::{RUNC_SHIM, Section, program};
 
 /// The content of the drop-in. `base` shows the files without it.
 pub(crate) fn drop_in(target: &Target, base: &View, runtimes: &[Runtime]) -> Result<String> {

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Item, Table, TableLike, value};
 
-use super::RUNC_SHIM;
 use super::layers::{Configuration, PLUGINS};
 use crate::document::{Layer, overlay, plain};
 use crate::effective::Found;
 use crate::error::Result;
+
+/// The shim that all runtimes with runc's command line have in common.
+pub(super) const RUNC_SHIM: &str = "io.containerd.runc.v2";
 
 /// Shims whose option BinaryName names the OCI runtime.
 const RUNC_SHIMS: [&str; 2] = [RUNC_SHIM, "io.containerd.runc.v1"];

@@ -7,9 +7,10 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use crate::document::{HEADER, Layer, descend, plain, strings};
 use crate::effective::{Effective, Found};
-use crate::engine::{Engine, Target, drop_in_directory};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::runtime::{Runtime, default_of};
+use crate::target::{Target, drop_in_directory};
 use crate::view::View;
 
 /// What containers/common reads before /etc/containers/containers.conf.

@@ -1,10 +1,11 @@
 //! `lxcri-ctl hooks explain`: which hooks a container gets, and why.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hooks_d::{Combine, Explanation, Judgement, Selected, Selection, load};
+use inject::create::container;
 use serde_json::{Value, json};
 
-use super::{container, read, settings};
+use super::{read, settings};
 use crate::cli::Format;
 use crate::cli::hooks::Explain;
 use crate::output::{plain, print as print_text, warn};
@@ -12,7 +13,8 @@ use crate::output::{plain, print as print_text, warn};
 /// Prints the explanation. With bad files it still is one, of what the good ones do.
 pub fn print(options: &Explain) -> Result<()> {
     let files = load(&settings(&options.sources)?.sources);
-    let container = container(&options.config, &read(&options.config)?)?;
+    let container =
+        container(&read(&options.config)?).with_context(|| options.config.display().to_string())?;
     let explanations = files.explain(&container);
     let selection = files.select(&container);
     let verdict = files.verdict();

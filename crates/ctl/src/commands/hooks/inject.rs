@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use engine_config::Change;
-use hook_model::{Hook, Phase};
-use hooks_d::{load, pin};
+use hooks_d::load;
 use inject::bundle::CONFIG_FILE;
-use inject::create::prepare;
+use inject::create::{prepare, preview};
 use inject::settings::Settings;
 
-use super::{absolute, container, read, settings};
+use super::{absolute, read, settings};
 use crate::cli::hooks::Inject;
 use crate::output::{print, warn};
 
@@ -39,25 +38,15 @@ fn show(config: &Path, settings: &Settings) -> Result<()> {
     let files = load(&settings.sources);
     files.verdict()?;
     let before = read(config)?;
-    let selection = files.select(&container(config, &before)?);
-    if !selection.precreate.is_empty() {
+    let injected = preview(&files, &settings.source(), config, &before)?;
+    if !injected.precreate.is_empty() {
         warn("precreate hooks are not run here, so their changes are not shown");
     }
-    for selected in &selection.hooks {
-        pin::verify(selected)?;
-    }
-    let hooks: Vec<(Phase, &Hook)> = selection
-        .hooks
-        .iter()
-        .map(|selected| (selected.phase, &selected.hook))
-        .collect();
-    let after = inject::config::inject(&before, &hooks, &settings.source())
-        .with_context(|| config.display().to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let change = Change {
         path: config.to_owned(),
         before: Some(text(&before)),
-        after: Some(text(&after)),
+        after: Some(text(&injected.content)),
     };
     print(&change.diff())
 }

@@ -8,10 +8,11 @@ mod validate;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ::inject::config::ANNOTATION;
+use ::inject::bundle::SIZE_LIMIT;
 use ::inject::settings::Settings;
 use anyhow::{Context, Result};
-use hooks_d::{Access, Container, OnError, Source, Sources};
+use engine_config::file;
+use hooks_d::{Access, OnError, Source, Sources};
 
 use crate::cli::hooks::{self as cli, Command};
 
@@ -63,14 +64,9 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("find {}", path.display()))
 }
 
-/// The container of a config.json as conditions see it: what lxcri-inject has recorded in it is not one of its annotations.
-fn container(path: &Path, config: &[u8]) -> Result<Container> {
-    let mut container =
-        Container::from_config(config).with_context(|| path.display().to_string())?;
-    container.annotations.remove(ANNOTATION);
-    Ok(container)
-}
-
+/// A config.json, wherever it is: a regular file of a size that lxcri-inject takes.
 fn read(config: &Path) -> Result<Vec<u8>> {
-    std::fs::read(config).with_context(|| format!("read {}", config.display()))
+    let text = file::read_up_to(config, SIZE_LIMIT)?;
+    let text = text.with_context(|| format!("{}: does not exist", config.display()))?;
+    Ok(text.into_bytes())
 }

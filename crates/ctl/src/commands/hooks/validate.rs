@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use engine_config::file;
 use hooks_d::{FileProblem, Place, Severity, Source, load};
 use serde_json::{Value, json};
 
@@ -140,8 +141,8 @@ fn problem(problem: &FileProblem) -> Value {
 
 /// A file of a directory has the key `hook`. A hooks.json has stages, or `hooks`, and no such key.
 fn is_hooks_json(path: &Path) -> bool {
-    let text = std::fs::read(path).unwrap_or_default();
-    let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let text = file::read(path).ok().flatten().unwrap_or_default();
+    let value: Value = serde_json::from_str(&text).unwrap_or_default();
     let Some(object) = value.as_object() else {
         return false;
     };
