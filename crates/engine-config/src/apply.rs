@@ -80,6 +80,7 @@ impl Plan<'_> {
     fn remove_directories(&self) {
         let records = self.new.iter().chain(&self.old);
         for directory in records.flat_map(|r| r.directories.iter().rev()) {
+            file::sweep(directory);
             // Somebody else may have put a file there since; the directory is then his.
             let _ = fs::remove_dir(directory);
         }

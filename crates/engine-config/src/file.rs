@@ -158,7 +158,7 @@ pub(crate) fn missing_directories(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Temporary files of a process that was killed. CRI-O reads every file of its directory, whatever its name.
-fn sweep(directory: &Path) {
+pub(crate) fn sweep(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else {
         return;
     };

@@ -98,6 +98,22 @@ fn a_file_that_others_have_changed_keeps_their_change() {
     );
 }
 
+/// As after SIGKILL before the drop-in got its name.
+#[test]
+fn a_temporary_file_of_a_killed_process_does_not_keep_its_directory() {
+    for engine in ENGINES {
+        let host = Host::new(engine);
+        let before = host.tree();
+        host.configure("inject", true).unwrap();
+        let Some(drop_in) = host.target().unwrap().drop_in else {
+            continue;
+        };
+        fs::rename(&drop_in, drop_in.with_file_name(".lxcri-ctl-abcdef")).unwrap();
+        host.unconfigure("inject").unwrap();
+        assert_eq!(host.tree(), before, "{engine}");
+    }
+}
+
 #[test]
 fn without_the_record_our_part_is_still_taken_out() {
     for engine in ENGINES {
