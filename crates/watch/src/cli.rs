@@ -124,8 +124,10 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EventName {
     /// A container starts, or was found running
+    #[value(alias = "add")]
     Added,
     /// It has ended
+    #[value(alias = "remove")]
     Removed,
     /// Its configuration
     Config,

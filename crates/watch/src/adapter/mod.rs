@@ -23,6 +23,8 @@ pub struct Adapter {
     pub roots: &'static [&'static str],
     /// Options that take a value, without dashes.
     valued: &'static [&'static str],
+    /// Whether short options may share one word. Where not, one dash begins a long name, too, as in Go.
+    clusters: bool,
     /// Short option and the long one that it stands for.
     short: &'static [(&'static str, &'static str)],
     layout: Layout,
@@ -100,7 +102,7 @@ impl Adapter {
 
     /// Reads a command line, `argv[0]` included. `None`: it starts no container.
     pub fn request(&self, argv: &[String]) -> Option<Request> {
-        let options = Options::read(argv.get(1..)?, self.valued, self.short);
+        let options = Options::read(argv.get(1..)?, self);
         if options.flag("help") || options.flag("version") {
             return None;
         }
@@ -208,6 +210,12 @@ mod tests {
                 "runc -root /r run -bundle=/b -d c1",
                 "Run c1 /b /r -",
             ),
+            (
+                "runc",
+                "runc -debug run -detach -no-pivot -b /b c1",
+                "Run c1 /b - -",
+            ),
+            ("runc", "runc run -d c1 -b /b", "Run c1 /b - -"),
             ("runc", "runc run c1", "Run c1 - - -"),
             (
                 "runc",

@@ -1,5 +1,7 @@
 //! Options as the runtimes write them: of Go's flag package, of argp, of clap and of getopt_long.
 
+use super::Adapter;
+
 /// A command line taken apart. What is not known to take a value is a flag.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -10,14 +12,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Takes `arguments` apart. `valued` lists the options that take a value, `short` the long names of short ones.
-    pub fn read(arguments: &[String], valued: &[&str], short: &[(&str, &str)]) -> Options {
+    /// Takes `arguments` apart as the runtime of `adapter` would.
+    pub fn read(arguments: &[String], adapter: &Adapter) -> Options {
         let mut options = Options::default();
         let long = |name: &str| {
-            let pair = short.iter().find(|(short, _)| *short == name);
+            let pair = adapter.short.iter().find(|(short, _)| *short == name);
             pair.map_or(name, |(_, long)| *long).to_owned()
         };
-        let takes_value = |name: &str| valued.contains(&&*long(name));
+        let takes_value = |name: &str| adapter.valued.contains(&&*long(name));
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             if argument == "--" {
@@ -34,7 +36,7 @@ impl Options {
                 options.values.push((long(name), value.to_owned()));
             } else if takes_value(name) {
                 options.add(long(name), rest.next());
-            } else if doubled.is_some() {
+            } else if doubled.is_some() || !adapter.clusters {
                 options.flags.push(long(name));
             } else {
                 options.cluster(word, &mut rest, &long, &takes_value);

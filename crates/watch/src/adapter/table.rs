@@ -31,6 +31,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "root",
             "rootless",
         ],
+        clusters: false,
         short: &[("b", "bundle"), ("h", "help"), ("v", "version")],
         layout: Layout::Libcontainer,
     },
@@ -51,6 +52,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "root",
             "rootless",
         ],
+        clusters: true,
         short: &[
             ("b", "bundle"),
             ("f", "config"),
@@ -73,6 +75,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "preserve-fds",
             "root",
         ],
+        clusters: true,
         short: &[
             ("b", "bundle"),
             ("h", "help"),
@@ -98,6 +101,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "preserve-fds",
             "root",
         ],
+        clusters: true,
         short: &[("b", "bundle"), ("h", "help"), ("V", "version")],
         layout: Layout::Oci,
     },
@@ -120,6 +124,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "share-pid",
             "share-uts",
         ],
+        clusters: true,
         short: &[
             ("L", "console-log"),
             ("P", "lxcpath"),

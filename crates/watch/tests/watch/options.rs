@@ -9,7 +9,7 @@ use crate::watcher::{PATIENCE, Watcher, program};
 #[test]
 fn events_of_choice() {
     let Some(fake) = Fake::new() else { return };
-    let watcher = Watcher::start(fake.with(&["--events", "config,removed"]));
+    let watcher = Watcher::start(fake.with(&["--events", "config,remove"]));
     let mut container = fake.container("c");
     container.start().expect("execve");
     let config = watcher.await_event("config", &container.id);
