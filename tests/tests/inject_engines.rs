@@ -13,7 +13,7 @@ use lxcri_tests::wrapper::Wrapper;
 use lxcri_tests::{leaks, need};
 use serde_json::{Value, json};
 
-/// startContainer hooks would need the probe in the image; inject_runtimes.rs has them.
+/// The stages whose hooks the probe can be: it is not in the image.
 const STAGES: [&str; 5] = [
     "prestart",
     "createRuntime",
@@ -42,10 +42,20 @@ fn hook_files(wrapper: &Wrapper<'_>, bundle: &Bundle<'_>) {
     for stage in STAGES {
         write(stage, stage, json!({"always": true}));
     }
+    let note = json!(["sh", "-c", "echo startContainer > /note"]);
+    wrapper.hook_file(
+        "startContainer.json",
+        &json!({
+            "version": "1.0.0",
+            "hook": {"path": "/bin/sh", "args": note, "timeout": 20},
+            "when": {"always": true},
+            "stages": ["startContainer"],
+        }),
+    );
     write(
         "wanted",
         "createRuntime",
-        json!({"annotations": {"^hooks$": "^yes$"}, "commands": ["/echo$"]}),
+        json!({"annotations": {"^hooks$": "^yes$"}, "commands": ["/cat$"]}),
     );
     write(
         "unwanted",
@@ -97,12 +107,12 @@ fn podman_with_the_wrapper_as_its_runtime() {
     let runtime = with_script(wrapper.script("lxcri-inject-script"), low_level);
     let podman = Podman::new(&runtime, &scratch);
     let run = || podman.run().args(["--rm", "--annotation", "hooks=yes"]);
-    let outcome = run().args([IMAGE, "/bin/echo", "out"]).run().success();
-    assert_eq!(outcome.stdout, "out\n", "{outcome}");
+    let outcome = run().args([IMAGE, "/bin/cat", "/note"]).run().success();
+    assert_eq!(outcome.stdout, "startContainer\n", "{outcome}");
     assert_eq!(ran(&bundle), expected());
     // Why a container cannot be created reaches whoever asked for it.
     scratch.write("hooks.d/bad.json", "{");
-    let outcome = run().args([IMAGE, "/bin/echo", "out"]).run().failure();
+    let outcome = run().args([IMAGE, "/bin/cat", "/note"]).run().failure();
     assert!(outcome.stderr.contains("bad.json"), "{outcome}");
     drop(podman);
     leaks_but_parents(&scratch);
@@ -126,7 +136,7 @@ fn podman_with_the_same_hook_files_runs_what_it_writes_down_once() {
     let podman = Podman::new(&runtime, &scratch);
     let command = podman.run_with(&["--hooks-dir", &scratch.join("hooks.d").to_string_lossy()]);
     let command = command.args(["--rm", "--annotation", "hooks=yes"]);
-    command.args([IMAGE, "/bin/echo", "out"]).run().success();
+    command.args([IMAGE, "/bin/cat", "/note"]).run().success();
     let but_poststop = |mut labels: Vec<String>| {
         labels.retain(|label| label != "host:poststop");
         labels
@@ -152,14 +162,14 @@ fn containerd_with_the_wrapper_as_its_runtime() {
     let containerd = Containerd::new(&runtime, &scratch);
     let run = || containerd.run().args(["--rm", "--annotation", "hooks=yes"]);
     let outcome = run()
-        .args([IMAGE, "first", "/bin/echo", "out"])
+        .args([IMAGE, "first", "/bin/cat", "/note"])
         .run()
         .success();
-    assert_eq!(outcome.stdout, "out\n", "{outcome}");
+    assert_eq!(outcome.stdout, "startContainer\n", "{outcome}");
     assert_eq!(ran(&bundle), expected());
     scratch.write("hooks.d/bad.json", "{");
     let outcome = run()
-        .args([IMAGE, "second", "/bin/echo", "out"])
+        .args([IMAGE, "second", "/bin/cat", "/note"])
         .run()
         .failure();
     assert!(outcome.stderr.contains("bad.json"), "{outcome}");
