@@ -3,6 +3,7 @@
 use std::fs;
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::Cmd;
 use lxcri_tests::container::Container;
 use lxcri_tests::judge::Judge;
 use lxcri_tests::need;
@@ -333,4 +334,21 @@ fn a_stranger_at_the_socket_of_lxc_delays_delete_only() {
         bundle.records().started("host:hook").is_some(),
         "the poststop hook has run all the same"
     );
+}
+
+#[test]
+fn a_full_stdout() {
+    let Some(runtime) = need::lxcri() else {
+        return;
+    };
+    for command in ["list", "features", "completions bash"] {
+        let script = format!("exec \"$1\" {command} > /dev/full");
+        let outcome = Cmd::new("/bin/sh")
+            .args(["-c", &script, "sh"])
+            .arg(&runtime.program)
+            .run();
+        assert_eq!(outcome.code(), 1, "{command}: {outcome}");
+        let expected = "lxcri: write to stdout: no space left on device (ENOSPC)";
+        assert!(outcome.stderr.starts_with(expected), "{outcome}");
+    }
 }

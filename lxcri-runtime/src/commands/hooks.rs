@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use anyhow::Result;
 use hook_tree::names;
 
+use super::output;
 use crate::cli::TableFormat;
 use crate::records;
 use crate::request::Runtime;
@@ -16,15 +17,14 @@ pub fn print(runtime: &Runtime, id: &str, format: TableFormat) -> Result<()> {
     container.must_exist()?;
     let records = records::read(&container.file(names::HOOKS_LOG))?;
     match format {
-        TableFormat::Json => println!("{}", serde_json::to_string_pretty(&records)?),
+        TableFormat::Json => output::print_json(&records),
         TableFormat::Table => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let options = crate::hooks_report::Options {
                 colour,
                 ..Default::default()
             };
-            print!("{}", crate::hooks_report::render(&records, &options));
+            output::print(&crate::hooks_report::render(&records, &options))
         }
     }
-    Ok(())
 }

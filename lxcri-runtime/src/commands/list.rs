@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use super::output;
 use crate::cli::TableFormat;
 use crate::request::Runtime;
 use crate::store::{self, Container};
@@ -49,14 +50,13 @@ pub fn print(runtime: &Runtime, format: TableFormat, quiet: bool) -> Result<()> 
             annotations: state.annotations,
         });
     }
-    if quiet {
-        rows.iter().for_each(|row| println!("{}", row.id));
+    output::print(&if quiet {
+        rows.iter().map(|row| format!("{}\n", row.id)).collect()
     } else if format == TableFormat::Json {
-        println!("{}", serde_json::to_string(&rows)?);
+        format!("{}\n", serde_json::to_string(&rows)?)
     } else {
-        print!("{}", table(&rows));
-    }
-    Ok(())
+        table(&rows)
+    })
 }
 
 fn table(rows: &[Row]) -> String {

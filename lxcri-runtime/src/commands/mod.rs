@@ -2,6 +2,7 @@
 
 pub mod hooks;
 pub mod list;
+mod output;
 pub mod state;
 
 use anyhow::Result;
@@ -34,16 +35,15 @@ pub fn execute(cli: Cli) -> Result<i32> {
             return run::run(&runtime, request, options);
         }
         Command::Spec(options) => spec(&options.bundle)?,
-        Command::Features => println!(
-            "{}",
-            serde_json::to_string_pretty(&crate::features::features(
-                &crate::mounts::known_options()
-            ))?
-        ),
+        Command::Features => {
+            output::print_json(&crate::features::features(&crate::mounts::known_options()))?
+        }
         Command::Hooks(options) => hooks::print(&runtime, checked(&options.id)?, options.format)?,
         Command::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "lxcri", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "lxcri", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
         }
     }
     Ok(0)

@@ -264,7 +264,7 @@ fn options_that_make_no_sense() {
     for (arguments, code, reason) in [
         (&["--kubernetes-events"][..], 2, "--node"),
         (&["--node", "n"], 2, "--kubernetes-events"),
-        (&["--kubernetes-events", "--node", "n"], 1, "not in a pod"),
+        (&["--kubernetes-events", "--node", "n"], 2, "not in a pod"),
         (
             &[
                 "--kubernetes-events",
@@ -273,7 +273,7 @@ fn options_that_make_no_sense() {
                 "--kubernetes-server",
                 "ftp://x",
             ],
-            1,
+            2,
             "no http or https URL",
         ),
     ] {
