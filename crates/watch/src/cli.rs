@@ -72,7 +72,7 @@ pub struct Watch {
     #[arg(long, value_name = "CMD")]
     pub poststop: Vec<String>,
     /// Directory of declarative hooks; may be repeated, later ones override earlier ones by file name
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = absolute)]
     pub hooks_dir: Vec<PathBuf>,
     /// Variable in the environment of the hooks of --prestart and --poststop; may be repeated [default: a PATH]
     #[arg(long, value_name = "NAME=VALUE")]
@@ -187,8 +187,12 @@ fn kind_and_path(text: &str) -> Result<(Option<&'static Adapter>, PathBuf)> {
         Some((adapter, path)) => (Some(adapter), path),
         None => (None, text),
     };
+    Ok((adapter, absolute(path)?))
+}
+
+fn absolute(path: &str) -> Result<PathBuf> {
     ensure!(path.starts_with('/'), "not an absolute path");
-    Ok((adapter, path.into()))
+    Ok(path.into())
 }
 
 fn names() -> String {

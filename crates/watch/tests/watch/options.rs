@@ -47,6 +47,7 @@ fn wrong_usage() {
         (&["--runtime", "/usr/bin/true"], "KIND=PATH"),
         (&["--runtime", "runc"], "not an absolute path"),
         (&["--root", "/run/x"], "KIND=DIR"),
+        (&["--hooks-dir", "hooks.d"], "not an absolute path"),
         (&["--format", "xml"], "xml"),
         (&["--nonsense"], "--nonsense"),
     ] {
@@ -61,7 +62,7 @@ fn wrong_usage() {
 }
 
 #[test]
-fn what_cannot_work_is_said_at_once() {
+fn values_that_cannot_work_are_wrong_usage() {
     for (arguments, reason) in [
         (&["--env", "=x"][..], "--env \"=x\": not NAME=VALUE"),
         (&["--env", "x"], "--env \"x\": not NAME=VALUE"),
@@ -78,7 +79,7 @@ fn what_cannot_work_is_said_at_once() {
         (&["--prestart", "no-such-program"], "no such program"),
     ] {
         let outcome = Cmd::new(program()).args(arguments).run().failure();
-        assert_eq!(outcome.code(), 1, "{outcome}");
+        assert_eq!(outcome.code(), 2, "{outcome}");
         assert!(
             outcome.stderr.contains(reason),
             "{arguments:?}: {}",
@@ -118,6 +119,14 @@ fn completions_name_the_options() {
         .run()
         .success();
     assert!(outcome.stdout.contains("--on-failure"));
+    let script = "exec \"$1\" completions bash > /dev/full";
+    let outcome = Cmd::new("/bin/sh")
+        .args(["-c", script, "sh"])
+        .arg(program())
+        .run();
+    assert_eq!(outcome.code(), 1, "{outcome}");
+    let expected = "lxcri-watch: write to stdout: No space left on device";
+    assert!(outcome.stderr.starts_with(expected), "{outcome}");
 }
 
 /// Whoever reads the events may stop doing so.
