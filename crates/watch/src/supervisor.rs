@@ -20,7 +20,7 @@ use crate::{responder, sys, worker};
 
 /// How often a child is asked whether it lives.
 const PING: Duration = Duration::from_millis(400);
-/// How long past the deadline of what it holds a responder may be late.
+/// How long past the deadline of what it holds, and past a question, a responder may be late.
 const LATE: Duration = Duration::from_millis(300);
 /// How long a worker may be silent: it holds nobody, the responder sees to that.
 const SILENT_WORKER: Duration = Duration::from_secs(5);
@@ -111,8 +111,26 @@ struct Child {
     last_ping: Instant,
     /// When it was asked and has not answered yet.
     asked: Option<Instant>,
-    /// The earliest deadline of what it held when it last answered.
-    due: Option<Instant>,
+    /// The earliest deadline of whatever it may hold: of what it held when it last answered, or of what came right after.
+    due: Instant,
+    killed: bool,
+}
+
+impl Child {
+    /// When it is killed unless it answers before.
+    fn answers_until(&self, role: Role) -> Option<Instant> {
+        let asked = self.asked?;
+        Some(match role {
+            Role::Worker => asked + SILENT_WORKER,
+            Role::Responder => asked.max(self.due) + LATE,
+        })
+    }
+
+    fn kill(&mut self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
+        self.killed = true;
+        self.asked = None;
+    }
 }
 
 struct Supervisor {
@@ -158,7 +176,8 @@ impl Supervisor {
                 pause,
                 last_ping: Instant::now(),
                 asked: None,
-                due: None,
+                due: Instant::now() + self.settings.answer_within(),
+                killed: false,
             }),
             ForkResult::Child => self.become_child(role, parent, theirs),
         }
@@ -269,10 +288,19 @@ impl Supervisor {
             // Only its end: what comes is for the worker.
             fds.push(PollFd::new(stdin.as_fd(), PollFlags::empty()));
         }
-        let patience = match self.planned {
+        let mut patience = match self.planned {
             [None, None] => PING,
             _ => PAUSE,
         };
+        // Not a ping later, since that would be time in which somebody is held.
+        if let Some(until) = self
+            .responder
+            .as_ref()
+            .and_then(|child| child.answers_until(Role::Responder))
+        {
+            let left = until.saturating_duration_since(Instant::now());
+            patience = patience.min(left + Duration::from_millis(1));
+        }
         match poll(&mut fds, milliseconds(patience)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(SuperviseError::Call("poll", errno)),
@@ -289,6 +317,7 @@ impl Supervisor {
     }
 
     fn listen(&mut self, role: Role) -> Result<(), SuperviseError> {
+        let patience = self.settings.answer_within();
         while let Some(child) = self.child(role) {
             let Ok(Some(message)) = child.channel.receive() else {
                 return Ok(());
@@ -296,7 +325,10 @@ impl Supervisor {
             match Control::decode(&message.bytes) {
                 Some(Control::Pong(report)) => {
                     child.asked = None;
-                    child.due = report.due.map(from_now);
+                    child.due = match report.due {
+                        Some(milliseconds) => from_now(milliseconds),
+                        None => Instant::now() + patience,
+                    };
                     if role == Role::Responder {
                         self.note(&report);
                     }
@@ -333,24 +365,16 @@ impl Supervisor {
 
     /// Asks a child whether it lives, and kills it when it does not answer in time.
     fn look_after(&mut self, role: Role) {
-        let patience = self.settings.answer_within();
         let Some(child) = self.child(role) else {
             return;
         };
         let now = Instant::now();
-        let limit = match role {
-            Role::Worker => SILENT_WORKER,
-            // Something may have come to be held right after the last answer; it may be late by a second.
-            Role::Responder => patience,
-        };
-        if let Some(asked) = child.asked {
-            let overdue = child
-                .due
-                .is_some_and(|due| now >= due + LATE && now >= asked + LATE);
-            if now >= asked + limit || overdue {
+        if child.killed {
+            // Its end is waited for.
+        } else if let Some(until) = child.answers_until(role) {
+            if now >= until {
                 say(format!("{} does not answer: killed", role.name()));
-                let _ = kill(child.pid, Signal::SIGKILL);
-                child.asked = None;
+                child.kill();
             }
         } else if now >= child.last_ping + PING {
             child.last_ping = now;
@@ -368,7 +392,7 @@ impl Supervisor {
         let how = match waitid(Id::Pid(child.pid), flags) {
             Ok(WaitStatus::Stopped(..)) => {
                 say(format!("{} was stopped: killed", role.name()));
-                let _ = kill(child.pid, Signal::SIGKILL);
+                child.kill();
                 return;
             }
             Ok(WaitStatus::Exited(_, status)) => format!("exit status {status}"),

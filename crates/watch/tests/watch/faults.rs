@@ -10,11 +10,15 @@ use crate::fake::Fake;
 use crate::watcher::{PATIENCE, Role, Watcher};
 
 /// The deadline of a start, and how long after it at the latest it goes on.
-const DEADLINE: Duration = Duration::from_secs(4);
-const AFTER: Duration = Duration::from_secs(1);
+pub const DEADLINE: Duration = Duration::from_secs(4);
+pub const AFTER: Duration = Duration::from_secs(1);
 
-/// A start is held by a hook that does not end; something happens; how long it was held.
-fn held_while(name: &str, happens: impl FnOnce(&Watcher)) -> Option<(Fake, Watcher, Duration)> {
+/// A start is held by a hook that does not end; something happens; how long it was held. What comes out of the happening
+/// is dropped when the start has gone on, or should have long ago.
+pub fn held_while<T>(
+    name: &str,
+    happens: impl FnOnce(&Fake, &Watcher) -> T,
+) -> Option<(Fake, Watcher, Duration)> {
     let fake = Fake::new()?;
     let log = fake.log().display().to_string();
     let hook = fake.hook("hook", &format!("echo \"$ID\" >> {log}; exec sleep 3600"));
@@ -23,7 +27,9 @@ fn held_while(name: &str, happens: impl FnOnce(&Watcher)) -> Option<(Fake, Watch
     let took = thread::scope(|scope| {
         let start = scope.spawn(|| container.start());
         assert!(wait_until(PATIENCE, || !fake.lines().is_empty()), "no hook");
-        happens(&watcher);
+        let happening = happens(&fake, &watcher);
+        wait_until(PATIENCE, || start.is_finished());
+        drop(happening);
         start.join().expect("thread").expect("execve")
     });
     drop(container);
@@ -31,7 +37,7 @@ fn held_while(name: &str, happens: impl FnOnce(&Watcher)) -> Option<(Fake, Watch
 }
 
 /// Another start is held by another hook: the watcher is itself again.
-fn watches_again(fake: &Fake, watcher: &Watcher) {
+pub fn watches_again(fake: &Fake, watcher: &Watcher) {
     // Its hook ends at the deadline, so the start takes at least that long if it is held.
     let held = wait_until(PATIENCE, || {
         let name = format!("again{}", fake.lines().len());
@@ -42,7 +48,7 @@ fn watches_again(fake: &Fake, watcher: &Watcher) {
 }
 
 fn goes_on(role: Role, signal: Signal) {
-    let Some((fake, watcher, took)) = held_while("c", |watcher| watcher.signal(role, signal))
+    let Some((fake, watcher, took)) = held_while("c", |_, watcher| watcher.signal(role, signal))
     else {
         return;
     };
@@ -62,7 +68,7 @@ fn goes_on(role: Role, signal: Signal) {
 
 #[test]
 fn a_hook_that_hangs_is_killed_and_the_start_goes_on() {
-    let Some((_fake, watcher, took)) = held_while("c", |_| {}) else {
+    let Some((_fake, watcher, took)) = held_while("c", |_, _| {}) else {
         return;
     };
     assert!(
@@ -105,7 +111,7 @@ fn supervisor_stopped() {
 
 #[test]
 fn the_stop_key_of_a_terminal_stops_nobody() {
-    let Some((_fake, watcher, took)) = held_while("c", |watcher| {
+    let Some((_fake, watcher, took)) = held_while("c", |_, watcher| {
         for role in [Role::Supervisor, Role::Responder, Role::Worker] {
             watcher.signal(role, Signal::SIGTSTP);
         }
@@ -118,7 +124,7 @@ fn the_stop_key_of_a_terminal_stops_nobody() {
 
 #[test]
 fn ending_the_watcher_lets_go() {
-    let Some((_fake, watcher, took)) = held_while("c", |watcher| {
+    let Some((_fake, watcher, took)) = held_while("c", |_, watcher| {
         watcher.signal(Role::Supervisor, Signal::SIGTERM);
     }) else {
         return;

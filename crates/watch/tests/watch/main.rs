@@ -6,6 +6,7 @@ mod containers;
 mod descriptors;
 mod fake;
 mod faults;
+mod hangs;
 mod hooks;
 mod hostile;
 #[cfg(feature = "kubernetes")]
