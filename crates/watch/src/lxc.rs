@@ -40,16 +40,13 @@ pub fn monitored(argv: &[String]) -> Option<(PathBuf, String)> {
 
 /// The first process of the container below a monitor: its child in a deeper pid namespace.
 pub fn init_of(monitor: i32) -> Option<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children"));
     let depth = process::status(monitor)?.inner_pid.1;
     let is_init = |pid: &i32| {
         process::status(*pid)
             .is_some_and(|status| status.inner_pid.0 == 1 && status.inner_pid.1 > depth)
     };
-    children
-        .ok()?
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
+    process::children(monitor, monitor)
+        .into_iter()
         .find(is_init)
 }
 

@@ -149,9 +149,30 @@ pub fn directory(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
+/// The children of a thread of a process.
+pub fn children(pid: i32, tid: i32) -> Vec<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
+    let pids = text.split_whitespace();
+    pids.filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Our own children.
+pub fn own_children() -> Vec<i32> {
+    let own = std::process::id().cast_signed();
+    numbers("/proc/self/task")
+        .into_iter()
+        .flat_map(|tid| children(own, tid))
+        .collect()
+}
+
 /// The pids of all processes.
 pub fn all() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    numbers("/proc")
+}
+
+/// The entries of a directory whose names are numbers.
+fn numbers(directory: &str) -> Vec<i32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect()
@@ -174,6 +195,12 @@ mod tests {
     fn own_process() {
         let pid = std::process::id().cast_signed();
         assert_eq!(Identity::of(pid).unwrap().pid, pid);
+        let child = std::process::Command::new("sleep").arg("30").spawn();
+        let mut child = child.unwrap();
+        let known = own_children().contains(&child.id().cast_signed());
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(known);
         let parent = parent(pid).unwrap();
         assert!(descends_from(pid, parent) && !descends_from(parent, pid));
         assert_eq!(status(pid).unwrap().process, pid);

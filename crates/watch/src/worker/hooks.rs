@@ -2,13 +2,17 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hook_exec::{Context, Record, run_hook, run_hook_at};
 use hook_model::{Hook, Phase, State, Status};
 use hooks_d::pin::PinError;
 use hooks_d::{HookFiles, Live, LiveError, Selected, Sources, pin};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
+use crate::process;
 use crate::say::say;
 use crate::settings::{OnFailure, Settings};
 use crate::worker::roster::Container;
@@ -19,6 +23,8 @@ const OCI_VERSION: &str = "1.0.2";
 /// The hooks of all containers.
 pub struct Hooks {
     declared: Option<Live>,
+    /// Whether no hook is to be started any more.
+    ended: AtomicBool,
 }
 
 impl Hooks {
@@ -26,13 +32,27 @@ impl Hooks {
     pub fn new(settings: &Settings) -> Result<Hooks, LiveError> {
         let directories = settings.hooks_dirs.clone();
         if directories.is_empty() {
-            return Ok(Hooks { declared: None });
+            return Ok(Hooks {
+                declared: None,
+                ended: AtomicBool::default(),
+            });
         }
         let live = Live::start(Sources::from_dirs(directories), |files| report(files))?;
         report(&live.current());
         Ok(Hooks {
             declared: Some(live),
+            ended: AtomicBool::default(),
         })
+    }
+
+    /// Kills the hooks that run, with what they have started in their process groups, and starts no more.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // We have no other children.
+        for hook in process::own_children() {
+            // ESRCH: it has ended meanwhile.
+            let _ = killpg(Pid::from_raw(hook), Signal::SIGKILL);
+        }
     }
 
     /// Runs what belongs before the program, until `deadline`. The result says whether the program may be executed.
@@ -58,7 +78,7 @@ impl Hooks {
                 hooks.extend(declared.iter().filter(|s| s.phase == phase).cloned());
             }
         }
-        fine &= run(settings, container, status, &hooks, deadline);
+        fine &= self.run(settings, container, status, &hooks, deadline);
         fine || settings.on_failure == OnFailure::Allow
     }
 
@@ -67,7 +87,7 @@ impl Hooks {
         let mut hooks = own(Phase::Poststop, &settings.poststop);
         let (declared, _) = self.declared(container, true);
         hooks.extend(declared.into_iter().filter(|s| s.phase == Phase::Poststop));
-        run(settings, container, Status::Stopped, &hooks, deadline);
+        self.run(settings, container, Status::Stopped, &hooks, deadline);
     }
 
     /// The declarative hooks for a container, and whether all files are good.
@@ -87,6 +107,59 @@ impl Hooks {
         };
         (files.select(&conditions).hooks, verdict.is_ok())
     }
+
+    /// Runs hooks in their order. False when one has failed; in poststop the others run all the same.
+    fn run(
+        &self,
+        settings: &Settings,
+        container: &Container,
+        status: Status,
+        hooks: &[Selected],
+        deadline: Instant,
+    ) -> bool {
+        if hooks.is_empty() {
+            return true;
+        }
+        let state = State {
+            oci_version: match &*container.oci_version {
+                "" => OCI_VERSION.to_owned(),
+                version => version.to_owned(),
+            },
+            id: container.id.clone(),
+            status,
+            pid: Some(container.process.pid),
+            bundle: container.bundle.clone(),
+            annotations: container.annotations.clone(),
+        };
+        let state = match state.to_json() {
+            Ok(state) => state,
+            Err(e) => {
+                say(format!("{}: state: {e}", container.id));
+                return false;
+            }
+        };
+        let mut context = Context::new(&state, directory(settings, container));
+        context.die_with_caller = true;
+        context.deadline = Some(deadline);
+        let mut fine = true;
+        for (index, selected) in (1..).zip(hooks) {
+            if self.ended.load(Ordering::Relaxed) {
+                return false;
+            }
+            let failure = match run_one(selected, index, &context) {
+                Ok(record) => record.failure().map(|failure| failure.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(failure) = failure {
+                say(format!("{}: {failure}", container.id));
+                fine = false;
+                if !selected.phase.continue_on_failure() {
+                    break;
+                }
+            }
+        }
+        fine
+    }
 }
 
 /// Hooks of the command line.
@@ -98,55 +171,6 @@ fn own(phase: Phase, hooks: &[Hook]) -> Vec<Selected> {
         sha256: None,
     });
     selected.collect()
-}
-
-/// Runs hooks in their order. False when one has failed; in poststop the others run all the same.
-fn run(
-    settings: &Settings,
-    container: &Container,
-    status: Status,
-    hooks: &[Selected],
-    deadline: Instant,
-) -> bool {
-    if hooks.is_empty() {
-        return true;
-    }
-    let state = State {
-        oci_version: match &*container.oci_version {
-            "" => OCI_VERSION.to_owned(),
-            version => version.to_owned(),
-        },
-        id: container.id.clone(),
-        status,
-        pid: Some(container.process.pid),
-        bundle: container.bundle.clone(),
-        annotations: container.annotations.clone(),
-    };
-    let state = match state.to_json() {
-        Ok(state) => state,
-        Err(e) => {
-            say(format!("{}: state: {e}", container.id));
-            return false;
-        }
-    };
-    let mut context = Context::new(&state, directory(settings, container));
-    context.die_with_caller = true;
-    context.deadline = Some(deadline);
-    let mut fine = true;
-    for (index, selected) in (1..).zip(hooks) {
-        let failure = match run_one(selected, index, &context) {
-            Ok(record) => record.failure().map(|failure| failure.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(failure) = failure {
-            say(format!("{}: {failure}", container.id));
-            fine = false;
-            if !selected.phase.continue_on_failure() {
-                break;
-            }
-        }
-    }
-    fine
 }
 
 /// Runs a hook, if its executable is what was pinned.

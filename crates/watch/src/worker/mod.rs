@@ -145,6 +145,7 @@ pub fn run(
         ready: false,
     }
     .serve();
+    worker.hooks.end();
     worker.output.end();
     result
 }

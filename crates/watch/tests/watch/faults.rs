@@ -123,17 +123,6 @@ fn the_stop_key_of_a_terminal_stops_nobody() {
 }
 
 #[test]
-fn ending_the_watcher_lets_go() {
-    let Some((_fake, watcher, took)) = held_while("c", |_, watcher| {
-        watcher.signal(Role::Supervisor, Signal::SIGTERM);
-    }) else {
-        return;
-    };
-    assert!(took <= DEADLINE, "{took:?}");
-    watcher.end();
-}
-
-#[test]
 fn a_worker_that_died_loses_no_container() {
     let Some(fake) = Fake::new() else { return };
     let log = fake.log().display().to_string();

@@ -4,6 +4,7 @@
 mod burst;
 mod containers;
 mod descriptors;
+mod ending;
 mod fake;
 mod faults;
 mod hangs;
@@ -15,5 +16,6 @@ mod library;
 mod options;
 mod paths;
 mod real;
+mod two;
 mod unseen;
 mod watcher;
