@@ -59,6 +59,12 @@ pub fn of_held(tid: i32) -> Result<Vec<String>, DecodeError> {
     }
 }
 
+/// Whether a task is about to execute a program: held by somebody, or on its way.
+pub fn is_executing(tid: i32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{tid}/syscall")).unwrap_or_default();
+    matches!(parse(&text), Call::Execve(_))
+}
+
 /// The address of the argument vector in the task's memory.
 fn argv_address(tid: i32) -> Result<usize, DecodeError> {
     let began = Instant::now();

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 use crate::adapter::{Adapter, StateError};
+use crate::argv;
 use crate::bundle::Config;
 use crate::lxc;
 use crate::process::{self, Identity};
@@ -23,6 +24,8 @@ use crate::worker::{Later, Worker, lock};
 
 /// How long a program is expected before its container is looked for in other ways.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same where another watcher holds the program: it lets go at a deadline of its own.
+const HELD_ELSEWHERE: Duration = Duration::from_secs(600);
 
 /// The directories that are watched.
 pub struct Directories {
@@ -212,7 +215,8 @@ impl Worker {
         if self.roster.knows(recorded.process) {
             return;
         }
-        if !self.expectations.overdue(path, id, PATIENCE, &self.peer) {
+        let patience = patience(recorded.process.pid);
+        if !self.expectations.overdue(path, id, patience, &self.peer) {
             return self.later(Later::look(adapter, path, id), LOOK_AGAIN);
         }
         let kept = adapter.kept_config(path, id);
@@ -277,7 +281,11 @@ impl Worker {
         }
         // Still LXC itself: the program has not been executed.
         let same = process::link_id(init, "exe") == process::link_id(monitor, "exe");
-        if same || !self.expectations.overdue(&root, &id, PATIENCE, &self.peer) {
+        if same
+            || !self
+                .expectations
+                .overdue(&root, &id, patience(init), &self.peer)
+        {
             return self.later(Later::look(adapter, &root, &id), LOOK_AGAIN);
         }
         let request = request.unwrap_or_else(|| crate::adapter::Request::of_lxc(&root, &id));
@@ -289,6 +297,15 @@ impl Worker {
             bundle,
             how: How::Late,
         });
+    }
+}
+
+/// How long the program of this first process is expected.
+fn patience(process: i32) -> Duration {
+    if argv::is_executing(process) {
+        HELD_ELSEWHERE
+    } else {
+        PATIENCE
     }
 }
 

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use lxcri_tests::command::{Cmd, wait_until};
+use lxcri_tests::command::wait_until;
 use lxcri_tests::leaks;
 
-use crate::real::{Real, rootfs};
+use crate::real::{Real, moment};
 use crate::watcher::{PATIENCE, Watcher};
 
 /// The hooks say what happens to which container, and leave a file at the moment that matters.
@@ -102,12 +102,6 @@ impl Setting {
     }
 }
 
-/// When a file was made. All of these times are of the same clock, the kernel's coarse one.
-fn moment(path: &Path) -> SystemTime {
-    let metadata = fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    metadata.modified().expect("a time")
-}
-
 fn run(runtime: &str) {
     let Some(setting) = Setting::new(runtime) else {
         return;
@@ -181,24 +175,11 @@ fn lxc(mode: &str) {
     let Some(setting) = Setting::new("lxc-start") else {
         return;
     };
-    let real = &setting.real;
-    let id = real.scratch.id("c");
-    let directory = real.root.join(&id);
-    let root = directory.join("rootfs");
-    rootfs(&root);
-    real.scratch
-        .write(root.join("program"), format!("#!/bin/sh\n{PROGRAM}\n"));
-    real.scratch.mode(root.join("program"), 0o755);
-    let config = format!(
-        "lxc.rootfs.path = dir:{}\nlxc.init.cmd = /program\nlxc.uts.name = c\n\
-         lxc.net.0.type = empty\nlxc.mount.auto = proc\n",
-        root.display()
-    );
-    fs::write(directory.join("config"), config).expect("config");
-    let command = Cmd::new(&real.runtime.program)
-        .args([mode, "-n", &id, "-P"])
-        .arg(&real.root);
+    let id = setting.real.scratch.id("c");
+    let root = setting.real.lxc(&id, PROGRAM);
+    let command = setting.real.command_of_lxc(&id).arg(mode);
     command.run().success();
+    let directory = setting.real.root.join(&id);
     setting.check(&id, &directory, &root);
 }
 

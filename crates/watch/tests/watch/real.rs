@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use lxcri_tests::cgroups::Layout;
 use lxcri_tests::command::{Cmd, find_program};
@@ -75,6 +76,36 @@ impl Real {
     pub fn command(&self) -> Cmd {
         self.runtime.command(&self.root)
     }
+
+    /// A container of LXC whose program is a shell script; the result is its root file system.
+    pub fn lxc(&self, id: &str, script: &str) -> PathBuf {
+        let directory = self.root.join(id);
+        let root = directory.join("rootfs");
+        rootfs(&root);
+        let program = root.join("program");
+        self.scratch
+            .write(&program, format!("#!/bin/sh\n{script}\n"));
+        self.scratch.mode(&program, 0o755);
+        let config = format!(
+            "lxc.rootfs.path = dir:{}\nlxc.init.cmd = /program\nlxc.uts.name = c\n\
+             lxc.net.0.type = empty\nlxc.mount.auto = proc\n",
+            root.display()
+        );
+        fs::write(directory.join("config"), config).expect("config");
+        root
+    }
+
+    /// The command that starts it.
+    pub fn command_of_lxc(&self, id: &str) -> Cmd {
+        let command = Cmd::new(&self.runtime.program).args(["-n", id, "-P"]);
+        command.arg(&self.root)
+    }
+}
+
+/// When a file was made. All of these times are of the same clock, the kernel's coarse one.
+pub fn moment(path: &Path) -> SystemTime {
+    let metadata = fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    metadata.modified().expect("a time")
 }
 
 /// A root file system of busybox.
