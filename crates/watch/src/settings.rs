@@ -147,6 +147,12 @@ impl Settings {
     pub fn answer_within(&self) -> Duration {
         self.timeout + GRACE
     }
+
+    /// Whether there is something that a start waits for and that may make it fail.
+    pub fn may_deny(&self) -> bool {
+        let awaits = self.hold || !self.prestart.is_empty() || !self.hooks_dirs.is_empty();
+        awaits && self.on_failure == OnFailure::Deny
+    }
 }
 
 impl Default for Settings {

@@ -10,6 +10,7 @@ use crate::adapter::{Adapter, Request, Verb};
 use crate::bundle::{Config, ConfigError};
 use crate::file_id::FileId;
 use crate::process::{self, Identity};
+use crate::program::ProgramError;
 use crate::say::say;
 use crate::view::View;
 use crate::worker::expect::{Executor, Expected};
@@ -17,6 +18,17 @@ use crate::worker::schedule::LOOK_AGAIN;
 use crate::worker::watched::{Found, How};
 use crate::worker::{Later, Worker};
 use crate::{argv, lxc, program};
+
+/// Why a container's program is not expected.
+#[derive(Debug, thiserror::Error)]
+enum Unexpected {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("pidfd_open: {0}")]
+    Caller(Errno),
+}
 
 /// Whoever has called a runtime.
 struct Caller {
@@ -91,13 +103,17 @@ impl Worker {
             Verb::Create => true,
             Verb::Start => self.start(adapter, &caller, &root, &request),
             Verb::Run => {
-                if let Err(reason) = self.expect(adapter, caller, root, &request) {
-                    say(format!(
-                        "{} {}: {reason}; not held",
-                        adapter.name, request.id
-                    ));
-                }
-                true
+                let Err(reason) = self.expect(adapter, caller, root, &request) else {
+                    return true;
+                };
+                // Its program might be held otherwise, and its hooks might fail.
+                let deny = matches!(reason, Unexpected::Config(_)) && self.settings.may_deny();
+                let follows = if deny { "denied" } else { "not held" };
+                say(format!(
+                    "{} {}: {reason}; {follows}",
+                    adapter.name, request.id
+                ));
+                !deny
             }
         }
     }
@@ -143,7 +159,7 @@ impl Worker {
         caller: Caller,
         root: PathBuf,
         request: &Request,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unexpected> {
         let bundle = if adapter.is_lxc() {
             root.join(&request.id)
         } else {
@@ -160,12 +176,9 @@ impl Worker {
                 Config::read(&caller.view, &file)
             }
         };
-        let config = config.map_err(|e: ConfigError| e.to_string())?;
-        let program = program::find(&caller.view, &bundle, &config).map_err(|e| e.to_string())?;
-        let pidfd = caller
-            .process
-            .open()
-            .map_err(|e| format!("pidfd_open: {e}"))?;
+        let config = config?;
+        let program = program::find(&caller.view, &bundle, &config)?;
+        let pidfd = caller.process.open().map_err(Unexpected::Caller)?;
         let expected = Expected {
             adapter,
             root,

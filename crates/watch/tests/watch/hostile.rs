@@ -1,6 +1,7 @@
 //! Bundles made to do harm cost a bounded time, are reported, and delay no other container.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -107,6 +108,54 @@ fn config_nests_without_end() {
     }
 }
 
+/// What was promised to run before the program cannot be run, so the program is not either. A `start` only misses the
+/// hooks that are chosen by the configuration.
+#[test]
+fn without_a_configuration_it_is_denied_where_failures_are() {
+    let Some(fake) = Fake::new() else { return };
+    let hooks_dir = fake.scratch.mkdir("hooks.d").display().to_string();
+    let denied = |arguments: &[&str]| match fake.call(arguments) {
+        Ok(_) => false,
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => true,
+        Err(e) => panic!("{e}"),
+    };
+    for (hooks, start_denied) in [
+        (["--hooks-dir", &hooks_dir], true),
+        (["--prestart", "/bin/true"], false),
+    ] {
+        let options = [&["--timeout", "50s", "--on-failure", "deny"], &hooks[..]].concat();
+        let watcher = Watcher::start(fake.with(&options));
+        for (name, make) in [
+            ("fifo", fifo as fn(&Path)),
+            ("device", device),
+            ("symlink", |path| {
+                symlink("/etc/shadow", path).expect("link")
+            }),
+            ("large", sparse),
+            ("text", |path| fs::write(path, "{").expect("write")),
+            ("missing", |_| {}),
+        ] {
+            let id = fake.scratch.id("run");
+            let container = fake.container(name);
+            let bundle = container.bundle.display().to_string();
+            let run = ["run", "--bundle", &bundle, &id];
+            assert!(!denied(&run), "{name}: as it should be");
+            let config = container.bundle.join("config.json");
+            fs::remove_file(&config).expect("remove");
+            make(&config);
+            assert!(denied(&run), "{hooks:?}: run with {name}");
+            let start = ["start", &container.id];
+            assert_eq!(denied(&start), start_denied, "{hooks:?}: start with {name}");
+            // Neither starts anything.
+            assert!(!denied(&["create", "--bundle", &bundle, &id]), "{name}");
+            assert!(!denied(&["state", &container.id]), "{name}");
+            let _ = fs::remove_file(&config);
+        }
+        let errors = watcher.end();
+        assert_eq!(errors.matches("; denied").count(), 6, "{errors}");
+    }
+}
+
 /// The record is the runtime's, whose root directory may lie where others can write.
 #[test]
 fn record_is_a_fifo() {
@@ -129,7 +178,9 @@ fn record_is_a_fifo() {
 #[test]
 fn arguments_without_end() {
     let Some(fake) = Fake::new() else { return };
-    let watcher = Watcher::start(fake.with(&["--timeout", "50s"]));
+    // They may be those of a call that starts nothing, so they are no reason to deny it.
+    let deny = ["--on-failure", "deny", "--prestart", "/bin/true"];
+    let watcher = Watcher::start(fake.with(&[&["--timeout", "50s"], &deny[..]].concat()));
     let long = "x".repeat(100 << 10);
     let many = vec![&*long; 10];
     let took = fake.call(&many).expect("execve");
