@@ -16,6 +16,7 @@ mod library;
 mod options;
 mod paths;
 mod real;
+mod reload;
 mod two;
 mod unseen;
 mod watcher;
