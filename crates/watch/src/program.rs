@@ -1,7 +1,7 @@
 //! Which file a container's program is, before the container exists.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
@@ -10,7 +10,7 @@ use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 use crate::bundle::Config;
 use crate::file_id::FileId;
 use crate::sys;
-use crate::view::{View, is_regular};
+use crate::view::{View, is_regular, normal};
 
 /// Where programs are looked for when the container's environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -117,21 +117,6 @@ fn open(
     let file = file.ok()?;
     let regular = fstat(&file).is_ok_and(|stat| is_regular(stat.st_mode));
     regular.then(|| (file, path.clone()))
-}
-
-/// An absolute path without `.` and `..`, by its text alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => normal.push(name),
-            Component::ParentDir => {
-                normal.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
-        }
-    }
-    normal
 }
 
 #[cfg(test)]

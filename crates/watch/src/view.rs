@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -49,6 +49,22 @@ impl View {
     /// A directory in it as a view of its own.
     pub fn below(&self, path: &Path) -> Result<View, Errno> {
         self.path_fd(path, OFlag::O_DIRECTORY).map(View)
+    }
+
+    /// A path that the kernel tells of a file in it, which begins at the root of a mount namespace, as seen from this root.
+    pub fn inside(&self, path: &Path) -> PathBuf {
+        let root = std::fs::read_link(reopened(self.as_fd())).unwrap_or_default();
+        match path.strip_prefix(&root) {
+            Ok(rest) if root.is_absolute() => Path::new("/").join(rest),
+            _ => path.to_owned(),
+        }
+    }
+
+    /// The path of a directory without symlinks, `.` and `..`; what is not there is taken by the text of its path.
+    pub fn canonical(&self, path: &Path) -> PathBuf {
+        let found = self.below(path).ok();
+        let told = found.and_then(|found| std::fs::read_link(reopened(found.as_fd())).ok());
+        told.map_or_else(|| normal(path), |told| self.inside(&told))
     }
 
     /// A descriptor that stands for the file and reads nothing.
@@ -107,6 +123,21 @@ impl AsFd for View {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// An absolute path without `.` and `..`, by its text alone.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+        }
+    }
+    normal
 }
 
 /// The path that leads to the file of a descriptor.
@@ -185,5 +216,33 @@ mod tests {
             );
         }
         assert!(view.exists(Path::new("absolute")) && !view.exists(Path::new("none")));
+    }
+
+    #[test]
+    fn a_directory_has_one_path() {
+        let scratch = tempfile::tempdir().unwrap();
+        let own = scratch.path().canonicalize().unwrap();
+        fs::create_dir_all(own.join("root/a/b")).unwrap();
+        symlink("a/b", own.join("root/link")).unwrap();
+        let chroot = view(&own.join("root"));
+        for (path, expected) in [
+            ("/a/./b/", "/a/b"),
+            ("/a/b/../../a", "/a"),
+            ("/../a", "/a"),
+            // Not what its text says.
+            ("/link/..", "/a"),
+            ("/none/x/../y", "/none/y"),
+            ("/", "/"),
+        ] {
+            assert_eq!(chroot.canonical(Path::new(path)), Path::new(expected));
+            let outside = own.join("root").join(&path[1..]);
+            let same = view(Path::new("/")).canonical(&outside);
+            if !path.starts_with("/..") {
+                let expected = own.join("root").join(&expected[1..]);
+                assert_eq!(same, expected, "{path}");
+            }
+        }
+        assert_eq!(chroot.inside(&own.join("root/a")), Path::new("/a"));
+        assert_eq!(chroot.inside(Path::new("/else")), Path::new("/else"));
     }
 }

@@ -42,20 +42,21 @@ struct Caller {
 impl Caller {
     fn of(tid: i32) -> Result<Caller, Errno> {
         let status = process::status(tid).ok_or(Errno::ESRCH)?;
+        let view = View::of(tid)?;
+        let directory = process::directory(tid).ok_or(Errno::ESRCH)?;
         Ok(Caller {
             process: Identity::of(status.process).ok_or(Errno::ESRCH)?,
             user: status.user,
-            view: View::of(tid)?,
-            directory: process::directory(tid).ok_or(Errno::ESRCH)?,
+            directory: view.inside(&directory),
+            view,
             namespace: process::link_id(tid, "ns/mnt")?,
         })
     }
 
+    /// The directory that a path means to the caller, by default the one where it is.
     fn absolute(&self, path: Option<&PathBuf>) -> PathBuf {
-        match path {
-            Some(path) => self.directory.join(path),
-            None => self.directory.clone(),
-        }
+        let path = path.map_or(Path::new("."), PathBuf::as_path);
+        self.view.canonical(&self.directory.join(path))
     }
 }
 
@@ -95,7 +96,7 @@ impl Worker {
             }
         };
         let root = match &request.root {
-            Some(root) => caller.directory.join(root),
+            Some(root) => caller.absolute(Some(root)),
             None => adapter.default_root(caller.user),
         };
         self.later(Later::look(adapter, &root, &request.id), LOOK_AGAIN);

@@ -7,6 +7,7 @@ mod descriptors;
 mod ending;
 mod fake;
 mod faults;
+mod forms;
 mod hangs;
 mod hooks;
 mod hostile;
