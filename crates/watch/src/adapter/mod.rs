@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 pub use state::{Recorded, StateError};
 pub use table::ADAPTERS;
 
+use crate::lxc;
 use crate::view::View;
-use options::Options;
+use options::{Options, Style};
 
 /// One runtime.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub struct Adapter {
     pub roots: &'static [&'static str],
     /// Options that take a value, without dashes.
     valued: &'static [&'static str],
-    /// Whether short options may share one word. Where not, one dash begins a long name, too, as in Go.
-    clusters: bool,
+    /// Whose rules the command line follows.
+    style: Style,
     /// Short option and the long one that it stands for.
     short: &'static [(&'static str, &'static str)],
     layout: Layout,
@@ -69,6 +70,8 @@ pub struct Request {
     pub config: Option<PathBuf>,
     /// The container's program, if named on the command line (LXC only).
     pub program: Vec<String>,
+    /// `KEY=VALUE` of the command line, which come after those of the configuration (LXC only).
+    pub settings: Vec<String>,
 }
 
 impl Request {
@@ -81,6 +84,7 @@ impl Request {
             root: Some(lxcpath.to_owned()),
             config: None,
             program: Vec::new(),
+            settings: Vec::new(),
         }
     }
 }
@@ -118,6 +122,7 @@ impl Adapter {
                 root: path("lxcpath"),
                 config: path("rcfile"),
                 program: rest.collect(),
+                settings: options.values("define").map(str::to_owned).collect(),
             });
         }
         let verb = match options.positional.first()?.as_str() {
@@ -135,13 +140,16 @@ impl Adapter {
             // lxcri's option of this name is its own configuration.
             config: path("config").filter(|_| self.layout == Layout::Crun),
             program: Vec::new(),
+            settings: Vec::new(),
         })
     }
 
-    /// The root directory that the runtime uses when none is named: of root, or of an ordinary user.
-    pub fn default_root(&self, user: u32) -> PathBuf {
+    /// The root directory that the runtime uses when none is named: of root, or of an ordinary user. `view` is what the
+    /// runtime sees.
+    pub fn default_root(&self, view: &View, user: u32) -> PathBuf {
         if user == 0 {
-            return PathBuf::from(self.roots[0]);
+            let configured = self.is_lxc().then(|| lxc::path(view)).flatten();
+            return configured.unwrap_or_else(|| PathBuf::from(self.roots[0]));
         }
         PathBuf::from(format!("/run/user/{user}")).join(self.name)
     }
@@ -217,6 +225,21 @@ mod tests {
             ),
             ("runc", "runc run -d c1 -b /b", "Run c1 /b - -"),
             ("runc", "runc run c1", "Run c1 - - -"),
+            ("runc", "runc run -- -c1_+.x", "Run -c1_+.x - - -"),
+            ("runc", "runc run c1_+-.x", "Run c1_+-.x - - -"),
+            (
+                "crun",
+                "crun create --bun=/b --pid=/p c1",
+                "Create c1 /b - -",
+            ),
+            // Ambiguous: crun refuses it.
+            ("crun", "crun --lo x create c1", "-"),
+            ("youki", "youki -r=/r create -b=/b c1", "Create c1 /b /r -"),
+            (
+                "lxc-start",
+                "lxc-start --lxcp /v --na c1 -FoX",
+                "Run c1 - /v -",
+            ),
             (
                 "runc",
                 "runc --systemd-cgroup --rootless auto start c1",
@@ -283,6 +306,15 @@ mod tests {
     fn lxc_takes_the_program_from_the_command_line() {
         let request = request("lxc-start", "lxc-start -n c1 -- /bin/x -n y").unwrap();
         assert_eq!(request.program, ["/bin/x", "-n", "y"]);
+        assert!(request.settings.is_empty());
+    }
+
+    #[test]
+    fn lxc_takes_settings_from_the_command_line() {
+        let line = "lxc-start c1 -s a=b -sc=d --define=e=f --define g=";
+        let request = request("lxc-start", line).unwrap();
+        assert_eq!(request.settings, ["a=b", "c=d", "e=f", "g="]);
+        assert!(request.program.is_empty());
     }
 
     #[test]

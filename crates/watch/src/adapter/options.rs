@@ -2,6 +2,30 @@
 
 use super::Adapter;
 
+/// Whose rules a command line follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Go's flag package: one dash is as good as two, and no two options share a word.
+    Go,
+    /// getopt_long and argp: short options share a word, and long ones may be shortened.
+    Getopt,
+    /// clap: short options share a word, `=` may stand before the value.
+    Clap,
+}
+
+/// The long name of an option.
+fn full_name(name: &str, adapter: &Adapter) -> String {
+    if let Some((_, long)) = adapter.short.iter().find(|(short, _)| *short == name) {
+        return (*long).to_owned();
+    }
+    let mut begin_so = adapter.valued.iter().filter(|long| long.starts_with(name));
+    let short = adapter.style == Style::Getopt && name.len() > 1;
+    match (begin_so.next(), begin_so.next()) {
+        (Some(only), None) if short => (*only).to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
 /// A command line taken apart. What is not known to take a value is a flag.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -15,10 +39,7 @@ impl Options {
     /// Takes `arguments` apart as the runtime of `adapter` would.
     pub fn read(arguments: &[String], adapter: &Adapter) -> Options {
         let mut options = Options::default();
-        let long = |name: &str| {
-            let pair = adapter.short.iter().find(|(short, _)| *short == name);
-            pair.map_or(name, |(_, long)| *long).to_owned()
-        };
+        let long = |name: &str| full_name(name, adapter);
         let takes_value = |name: &str| adapter.valued.contains(&&*long(name));
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -32,14 +53,14 @@ impl Options {
             };
             let doubled = word.strip_prefix('-');
             let name = doubled.unwrap_or(word);
-            if let Some((name, value)) = name.split_once('=') {
+            if doubled.is_none() && adapter.style != Style::Go {
+                options.cluster(word, &mut rest, adapter);
+            } else if let Some((name, value)) = name.split_once('=') {
                 options.values.push((long(name), value.to_owned()));
             } else if takes_value(name) {
                 options.add(long(name), rest.next());
-            } else if doubled.is_some() || !adapter.clusters {
-                options.flags.push(long(name));
             } else {
-                options.cluster(word, &mut rest, &long, &takes_value);
+                options.flags.push(long(name));
             }
         }
         options
@@ -50,18 +71,22 @@ impl Options {
         &mut self,
         word: &str,
         rest: &mut impl Iterator<Item = &'a String>,
-        long: &impl Fn(&str) -> String,
-        takes_value: &impl Fn(&str) -> bool,
+        adapter: &Adapter,
     ) {
         for (place, letter) in word.char_indices() {
-            let name = letter.to_string();
-            if !takes_value(&name) {
-                self.flags.push(long(&name));
+            let name = full_name(&letter.to_string(), adapter);
+            if !adapter.valued.contains(&&*name) {
+                self.flags.push(name);
                 continue;
             }
-            match &word[place + letter.len_utf8()..] {
-                "" => self.add(long(&name), rest.next()),
-                value => self.values.push((long(&name), value.to_owned())),
+            let value = &word[place + letter.len_utf8()..];
+            let value = match value.strip_prefix('=') {
+                Some(value) if adapter.style == Style::Clap => value,
+                _ => value,
+            };
+            match value {
+                "" => self.add(name, rest.next()),
+                value => self.values.push((name, value.to_owned())),
             }
             return;
         }
@@ -73,7 +98,12 @@ impl Options {
 
     /// The value of an option; the last counts.
     pub fn value(&self, name: &str) -> Option<&str> {
-        let found = self.values.iter().rfind(|(other, _)| other == name);
+        self.values(name).last()
+    }
+
+    /// All values of an option, in their order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.values.iter().filter(move |(other, _)| other == name);
         found.map(|(_, value)| &**value)
     }
 

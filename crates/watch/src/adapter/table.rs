@@ -1,5 +1,6 @@
 //! The runtimes. The command lines are those of runc 1.1 to 1.3, crun 1.8 to 1.28, youki 0.7, lxcri and LXC 5 to 7.
 
+use super::options::Style;
 use super::{Adapter, Layout};
 
 /// All of them.
@@ -31,7 +32,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "root",
             "rootless",
         ],
-        clusters: false,
+        style: Style::Go,
         short: &[("b", "bundle"), ("h", "help"), ("v", "version")],
         layout: Layout::Libcontainer,
     },
@@ -52,7 +53,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "root",
             "rootless",
         ],
-        clusters: true,
+        style: Style::Getopt,
         short: &[
             ("b", "bundle"),
             ("f", "config"),
@@ -75,7 +76,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "preserve-fds",
             "root",
         ],
-        clusters: true,
+        style: Style::Clap,
         short: &[
             ("b", "bundle"),
             ("h", "help"),
@@ -101,7 +102,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "preserve-fds",
             "root",
         ],
-        clusters: true,
+        style: Style::Clap,
         short: &[("b", "bundle"), ("h", "help"), ("V", "version")],
         layout: Layout::Oci,
     },
@@ -124,7 +125,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "share-pid",
             "share-uts",
         ],
-        clusters: true,
+        style: Style::Getopt,
         short: &[
             ("L", "console-log"),
             ("P", "lxcpath"),

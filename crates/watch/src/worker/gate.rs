@@ -53,6 +53,13 @@ impl Caller {
         })
     }
 
+    fn place(&self) -> lxc::Place<'_> {
+        lxc::Place {
+            view: &self.view,
+            directory: &self.directory,
+        }
+    }
+
     /// The directory that a path means to the caller, by default the one where it is.
     fn absolute(&self, path: Option<&PathBuf>) -> PathBuf {
         let path = path.map_or(Path::new("."), PathBuf::as_path);
@@ -97,7 +104,7 @@ impl Worker {
         };
         let root = match &request.root {
             Some(root) => caller.absolute(Some(root)),
-            None => adapter.default_root(caller.user),
+            None => adapter.default_root(&caller.view, caller.user),
         };
         self.later(Later::look(adapter, &root, &request.id), LOOK_AGAIN);
         match request.verb {
@@ -168,7 +175,7 @@ impl Worker {
         };
         let config = match adapter.is_lxc() {
             true if lxc::is_lxcris(&caller.view, &bundle) => return Ok(()),
-            true => lxc::read(&caller.view, request, &bundle),
+            true => lxc::read(&caller.place(), request, &bundle),
             false => {
                 let file = match &request.config {
                     Some(file) => caller.directory.join(file),

@@ -251,6 +251,14 @@ impl Worker {
         let Some(argv) = process::arguments(monitor) else {
             return;
         };
+        let (Some(init), Ok(view)) = (lxc::init_of(monitor), View::of(monitor)) else {
+            return;
+        };
+        let directory = process::directory(monitor).unwrap_or_else(|| "/".into());
+        let place = lxc::Place {
+            view: &view,
+            directory: &view.inside(&directory),
+        };
         let mut request = None;
         let (root, id) = match lxc::monitored(&argv) {
             Some(found) => found,
@@ -258,18 +266,17 @@ impl Worker {
                 let Some(found) = adapter.request(&argv) else {
                     return;
                 };
-                let user = process::status(monitor).map_or(0, |status| status.user);
-                let root = found.root.clone();
-                let names = (
-                    root.unwrap_or_else(|| adapter.default_root(user)),
-                    found.id.clone(),
-                );
+                let root = match &found.root {
+                    Some(root) => view.canonical(&place.directory.join(root)),
+                    None => {
+                        let user = process::status(monitor).map_or(0, |status| status.user);
+                        adapter.default_root(&view, user)
+                    }
+                };
+                let names = (root, found.id.clone());
                 request = Some(found);
                 names
             }
-        };
-        let (Some(init), Ok(view)) = (lxc::init_of(monitor), View::of(monitor)) else {
-            return;
         };
         let Some(process) = Identity::of(init).filter(|process| !self.roster.knows(*process))
         else {
@@ -293,7 +300,7 @@ impl Worker {
             runtime: adapter.name.to_owned(),
             process,
             id,
-            config: lxc::read(&view, &request, &bundle),
+            config: lxc::read(&place, &request, &bundle),
             bundle,
             how: How::Late,
         });

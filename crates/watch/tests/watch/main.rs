@@ -14,6 +14,7 @@ mod hostile;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod library;
+mod lxc;
 mod options;
 mod paths;
 mod real;
