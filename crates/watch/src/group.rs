@@ -112,3 +112,43 @@ fn parse(mut bytes: &[u8]) -> Vec<Event> {
     }
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::IntoRawFd;
+
+    use super::*;
+
+    fn metadata(length: usize, mask: MaskFlags, fd: i32, tid: i32) -> Vec<u8> {
+        let mut bytes = u32::try_from(length).unwrap().to_ne_bytes().to_vec();
+        bytes.extend([3, 0]);
+        bytes.extend(24u16.to_ne_bytes());
+        bytes.extend(mask.bits().to_ne_bytes());
+        bytes.extend(fd.to_ne_bytes());
+        bytes.extend(tid.to_ne_bytes());
+        bytes.resize(length, 0xff);
+        bytes
+    }
+
+    #[test]
+    fn events_one_after_the_other() {
+        let file = || std::fs::File::open("/dev/null").unwrap().into_raw_fd();
+        let held = MaskFlags::FAN_OPEN_EXEC_PERM;
+        let mut bytes = metadata(SIZE, held, file(), 42);
+        bytes.extend(metadata(SIZE, MaskFlags::FAN_Q_OVERFLOW, -1, 0));
+        // As of a kernel that has more to say.
+        bytes.extend(metadata(SIZE + 8, held, file(), 43));
+        bytes.extend(metadata(SIZE, held, file(), 0));
+        // A part of an event is none.
+        bytes.extend([0; 7]);
+        let events = parse(&bytes);
+        let tids: Vec<Option<i32>> = events
+            .iter()
+            .map(|event| match event {
+                Event::Held { tid, .. } => Some(*tid),
+                Event::Overflow => None,
+            })
+            .collect();
+        assert_eq!(tids, [Some(42), None, Some(43), Some(0)]);
+    }
+}

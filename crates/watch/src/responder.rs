@@ -37,21 +37,7 @@ pub fn run(supervisor: Channel, patience: Duration) -> Result<(), Errno> {
         }
     };
     supervisor.send(&Control::Ready.encode(), None)?;
-    let responder = Responder {
-        group,
-        supervisor,
-        worker: None,
-        held: BTreeMap::new(),
-        outbox: VecDeque::new(),
-        next: 0,
-        full_since: None,
-        patience,
-        capacity,
-        expired: 0,
-        unseen: 0,
-        reported: 0,
-    };
-    responder.serve()
+    Responder::new(group, supervisor, patience, capacity).serve()
 }
 
 /// How many executions may be held at a time.
@@ -91,6 +77,23 @@ struct Responder {
 }
 
 impl Responder {
+    fn new(group: Group, supervisor: Channel, patience: Duration, capacity: usize) -> Responder {
+        Responder {
+            group,
+            supervisor,
+            worker: None,
+            held: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            next: 0,
+            full_since: None,
+            patience,
+            capacity,
+            expired: 0,
+            unseen: 0,
+            reported: 0,
+        }
+    }
+
     fn serve(mut self) -> Result<(), Errno> {
         loop {
             let [events, worker, supervisor] = self.wait()?;
@@ -266,15 +269,19 @@ impl Responder {
             }
         };
         for event in events {
-            match event {
-                Event::Held { file, tid } if room > 0 => self.hold(file, tid),
-                Event::Held { file, .. } => self.pass(&file),
-                Event::Overflow => self.unseen += 1,
-            }
+            self.take(event, room > 0);
         }
         self.flush_outbox();
         if self.held.len() >= self.capacity && self.full_since.is_none() {
             self.full_since = Some(Instant::now());
+        }
+    }
+
+    fn take(&mut self, event: Event, room: bool) {
+        match event {
+            Event::Held { file, tid } if room => self.hold(file, tid),
+            Event::Held { file, .. } => self.pass(&file),
+            Event::Overflow => self.unseen += 1,
         }
     }
 
@@ -333,5 +340,33 @@ impl Responder {
         if self.supervisor.send(&Control::Gap.encode(), None).is_ok() {
             self.reported = self.unseen;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The queue has no limit, so no kernel says this of itself.
+    #[test]
+    fn an_overflow_is_a_gap_that_is_told_once() {
+        if !lxcri_tests::need::privileged() {
+            return;
+        }
+        let (supervisor, ours) = Channel::pair().unwrap();
+        let group = Group::new().unwrap();
+        let mut responder = Responder::new(group, ours, Duration::from_secs(10), 1);
+        let told = || {
+            let message = supervisor.receive().ok().flatten();
+            message.and_then(|message| Control::decode(&message.bytes))
+        };
+        responder.report_gap();
+        assert_eq!(told(), None);
+        responder.take(Event::Overflow, true);
+        responder.report_gap();
+        responder.report_gap();
+        assert_eq!(told(), Some(Control::Gap));
+        assert_eq!(told(), None);
+        assert_eq!(responder.report().unseen, 1);
     }
 }

@@ -469,3 +469,39 @@ fn milliseconds(duration: Duration) -> PollTimeout {
         .and_then(|ms| PollTimeout::try_from(ms).ok())
         .unwrap_or(PollTimeout::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_told_to_the_worker() {
+        let child = |channel| Child {
+            pid: getpid(),
+            channel,
+            born: Instant::now(),
+            pause: Duration::ZERO,
+            last_ping: Instant::now(),
+            asked: None,
+            due: Instant::now(),
+            killed: false,
+        };
+        let (ours, responder) = Channel::pair().unwrap();
+        let (to_worker, worker) = Channel::pair().unwrap();
+        let mut supervisor = Supervisor {
+            settings: Arc::new(Settings::new()),
+            journal: Arc::new(Journal::new().unwrap()),
+            signals: SignalFd::new(&SigSet::empty()).unwrap(),
+            responder: Some(child(ours)),
+            worker: Some(child(to_worker)),
+            planned: [None; 2],
+            unseen: 0,
+            expired: 0,
+        };
+        responder.send(&Control::Gap.encode(), None).unwrap();
+        supervisor.listen(Role::Responder).unwrap();
+        let told = worker.receive().unwrap().unwrap();
+        assert_eq!(Control::decode(&told.bytes), Some(Control::Gap));
+        assert_eq!(worker.receive().unwrap_err(), Errno::EAGAIN);
+    }
+}

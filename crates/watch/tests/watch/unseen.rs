@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use lxcri_tests::command::wait_until;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::fake::Fake;
+use crate::real::Real;
 use crate::watcher::{PATIENCE, Role, Watcher};
 
 fn hook(fake: &Fake) -> String {
@@ -103,6 +105,32 @@ fn a_gap_is_reconciled() {
         watcher.await_event("added", &container.id);
     }
     assert_eq!(watcher.events("added").len(), containers.len(), "each once");
+    watcher.end();
+}
+
+/// LXC's containers are in no directory that is watched: they are found because somebody was told of a gap.
+#[test]
+fn whoever_started_in_a_gap_is_looked_for() {
+    let Some(real) = Real::new("lxc-start") else {
+        return;
+    };
+    let id = real.scratch.id("c");
+    real.lxc(&id, "exec sleep 600");
+    let watcher = Watcher::start(real.options(&[]));
+    // Nobody starts another responder, so this start passes.
+    watcher.signal(Role::Supervisor, Signal::SIGSTOP);
+    watcher.signal(Role::Responder, Signal::SIGKILL);
+    real.command_of_lxc(&id).arg("-d").run().success();
+    watcher.signal(Role::Supervisor, Signal::SIGCONT);
+    let added = watcher.await_event("added", &id);
+    assert_eq!(
+        (&added["gated"], &added["adopted"]),
+        (&false.into(), &false.into()),
+        "{added}"
+    );
+    let pid = added["pid"].as_i64().and_then(|pid| pid.try_into().ok());
+    kill(Pid::from_raw(pid.expect("a pid")), Signal::SIGKILL).expect("kill");
+    watcher.await_event("removed", &id);
     watcher.end();
 }
 
