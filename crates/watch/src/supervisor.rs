@@ -1,5 +1,7 @@
 //! The process that starts the responder and the worker, ends the one that does not do its duty, and replaces it.
 
+mod child;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,12 +20,10 @@ use crate::say::say;
 use crate::settings::Settings;
 use crate::{responder, sys, worker};
 
+use child::{Child, Role};
+
 /// How often a child is asked whether it lives.
 const PING: Duration = Duration::from_millis(400);
-/// How long past the deadline of what it holds, and past a question, a responder may be late.
-const LATE: Duration = Duration::from_millis(300);
-/// How long a worker may be silent: it holds nobody, the responder sees to that.
-const SILENT_WORKER: Duration = Duration::from_secs(5);
 /// How long a child may take to say that it is ready.
 const START: Duration = Duration::from_secs(20);
 /// How long the worker may take to end by itself.
@@ -85,52 +85,6 @@ pub fn run(settings: Settings) -> Result<(), SuperviseError> {
     let result = supervisor.start().and_then(|()| supervisor.serve());
     supervisor.end();
     result
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Responder,
-    Worker,
-}
-
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Role::Responder => "responder",
-            Role::Worker => "worker",
-        }
-    }
-}
-
-struct Child {
-    pid: Pid,
-    channel: Channel,
-    born: Instant,
-    /// The pause before it was started.
-    pause: Duration,
-    last_ping: Instant,
-    /// When it was asked and has not answered yet.
-    asked: Option<Instant>,
-    /// The earliest deadline of whatever it may hold: of what it held when it last answered, or of what came right after.
-    due: Instant,
-    killed: bool,
-}
-
-impl Child {
-    /// When it is killed unless it answers before.
-    fn answers_until(&self, role: Role) -> Option<Instant> {
-        let asked = self.asked?;
-        Some(match role {
-            Role::Worker => asked + SILENT_WORKER,
-            Role::Responder => asked.max(self.due) + LATE,
-        })
-    }
-
-    fn kill(&mut self) {
-        let _ = kill(self.pid, Signal::SIGKILL);
-        self.killed = true;
-        self.asked = None;
-    }
 }
 
 struct Supervisor {
