@@ -263,6 +263,12 @@ mod tests {
             ("youki", "youki -r /r create -b /b c1", "Create c1 /b /r -"),
             ("youki", "youki -s --root /r start c1", "Start c1 - /r -"),
             (
+                "youki",
+                "youki -l /l create -p /p -c /c -b /b c1",
+                "Create c1 /b - -",
+            ),
+            ("youki", "youki run -dp/p c1", "Run c1 - - -"),
+            (
                 "lxcri",
                 "lxcri --config /etc/x create c1 --bundle /b",
                 "Create c1 /b - -",
@@ -291,6 +297,8 @@ mod tests {
             ("runc", "runc"),
             ("runc", "runc state c1"),
             ("runc", "runc --version"),
+            ("crun", "crun -v run c1"),
+            ("youki", "youki -v run c1"),
             ("runc", "runc create --help"),
             ("runc", "runc create"),
             ("runc", "runc start ../c1"),

@@ -171,6 +171,16 @@ fn lxcri_create_and_start() {
     create_and_start("lxcri");
 }
 
+#[test]
+fn youki_run() {
+    run("youki");
+}
+
+#[test]
+fn youki_create_and_start() {
+    create_and_start("youki");
+}
+
 fn lxc(mode: &str) {
     let Some(setting) = Setting::new("lxc-start") else {
         return;

@@ -45,8 +45,11 @@ impl Forms {
         let mut ours = Vec::new();
         for (directory, line) in lines {
             let words: Vec<String> = line.split(' ').map(own).collect();
-            // The root that it already has is given once more where the line says so.
-            let command = self.real.command();
+            let runtime = &self.real.runtime;
+            let command = match line.contains("--root") {
+                true => Cmd::new(&runtime.program).view(runtime.view()),
+                false => self.real.command(),
+            };
             let outcome = command.args(&words).cwd(*directory).run().success();
             ours.push(outcome.to_string());
         }
@@ -84,6 +87,9 @@ fn forms(runtime: &str) {
         (&parent, "--root ./root start ID"),
     ]);
     forms.make(&[(&parent, "create -b bundle-c ID"), (&bundle, "start -- ID")]);
+    if runtime == "youki" {
+        forms.make(&[(&bundle, "run -dp ../pid ID")]);
+    }
     if runtime != "lxcri" {
         forms.make(&[(&bundle, "run -d ID")]);
         forms.make(&[(&parent, "--root=ROOT run --detach --bundle bundle-c ID")]);
@@ -107,6 +113,11 @@ fn of_crun() {
 #[test]
 fn of_lxcri() {
     forms("lxcri");
+}
+
+#[test]
+fn of_youki() {
+    forms("youki");
 }
 
 /// The record's directory has the longest name that there is; nothing longer is a container.

@@ -150,6 +150,11 @@ fn lxcri_run_with_slow_hooks() {
     run_with_slow_hooks("lxcri");
 }
 
+#[test]
+fn youki_run_with_slow_hooks() {
+    run_with_slow_hooks("youki");
+}
+
 fn lxc_with_slow_hooks(mode: &str) {
     let Some(slow) = Slow::new("lxc-start") else {
         return;
