@@ -11,6 +11,7 @@ mod images;
 mod inject;
 mod launcher;
 mod life;
+mod poststop;
 mod programs;
 mod sample;
 #[allow(unsafe_code)]
@@ -86,6 +87,7 @@ fn run() -> Result<()> {
     idle::measure(&bench, 3)?;
     if let Some(program) = built(named("WATCH", "lxcri-watch")) {
         watch::measure(&bench, &program, rounds)?;
+        poststop::measure(&bench, &program, rounds)?;
     }
     println!("\n{:.0} s", start.elapsed().as_secs_f64());
     Ok(())

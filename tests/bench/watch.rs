@@ -143,10 +143,11 @@ fn time_all(bench: &Bench, view: &View, mut rows: Vec<Row>, rounds: usize) -> Re
 }
 
 /// A watcher that runs.
-struct Watcher(Running);
+pub struct Watcher(Running);
 
 impl Watcher {
-    fn start(file: &Path, runtimes: &[PathBuf], root: &str, more: &[&str]) -> Result<Self> {
+    /// Starts the program in `file`, and waits until it watches these copies of runc.
+    pub fn start(file: &Path, runtimes: &[PathBuf], root: &str, more: &[&str]) -> Result<Self> {
         let mut command = Cmd::new(file)
             .args(["--root", &format!("runc={root}")])
             .args(more);
@@ -193,7 +194,13 @@ impl Watcher {
         self.pids().into_iter().map(of).sum()
     }
 
-    fn end(self) -> Result<()> {
+    /// What it has printed.
+    pub fn output(&self) -> String {
+        self.0.stdout_so_far()
+    }
+
+    /// Ends it.
+    pub fn end(self) -> Result<()> {
         self.0.signal(Signal::SIGTERM);
         let outcome = self.0.wait();
         ensure!(outcome.ok(), "{outcome}");
