@@ -101,7 +101,7 @@ impl Slow {
         let start = |name: &str| {
             let done = real.scratch.join(name).display().to_string();
             let file = format!("{name}-hook");
-            let script = format!("#!/bin/sh\nsleep 4\n: > {done}\n");
+            let script = format!("#!/bin/sh\nsleep 3\n: > {done}\n");
             real.scratch.write(&file, script);
             real.scratch.mode(&file, 0o755);
             let hook = real.scratch.join(&file).display().to_string();
@@ -112,9 +112,12 @@ impl Slow {
     }
 
     fn check(self, id: &str, started: &Path) {
+        // lxc-start as a daemon returns before that.
+        for watcher in &self.watchers {
+            watcher.await_event("removed", id);
+        }
         let started = moment(started);
         for (name, watcher) in NAMES.iter().zip(self.watchers) {
-            watcher.await_event("removed", id);
             let added = watcher.await_event("added", id);
             assert_eq!(added["gated"], true, "{name}: {added}");
             assert_eq!(watcher.events_of("added", id).len(), 1);
