@@ -215,7 +215,10 @@ impl Worker {
         if self.roster.knows(recorded.process) {
             return;
         }
-        let patience = patience(recorded.process.pid);
+        let patience = match argv::is_executing(recorded.process.pid) {
+            true => HELD_ELSEWHERE,
+            false => PATIENCE,
+        };
         if !self.expectations.overdue(path, id, patience, &self.peer) {
             return self.later(Later::look(adapter, path, id), LOOK_AGAIN);
         }
@@ -288,11 +291,7 @@ impl Worker {
         }
         // Still LXC itself: the program has not been executed.
         let same = process::link_id(init, "exe") == process::link_id(monitor, "exe");
-        if same
-            || !self
-                .expectations
-                .overdue(&root, &id, patience(init), &self.peer)
-        {
+        if same || !self.expectations.overdue(&root, &id, PATIENCE, &self.peer) {
             return self.later(Later::look(adapter, &root, &id), LOOK_AGAIN);
         }
         let request = request.unwrap_or_else(|| crate::adapter::Request::of_lxc(&root, &id));
@@ -304,15 +303,6 @@ impl Worker {
             bundle,
             how: How::Late,
         });
-    }
-}
-
-/// How long the program of this first process is expected.
-fn patience(process: i32) -> Duration {
-    if argv::is_executing(process) {
-        HELD_ELSEWHERE
-    } else {
-        PATIENCE
     }
 }
 
