@@ -14,5 +14,14 @@ for program in "$LXCRI" "$LAUNCHER" "$INJECT" "$bench"; do
     [ -x "$program" ] || { echo "bench: $program is not built: \`make bench\` does it" >&2; exit 1; }
 done
 scripts/deps.sh bench
-export LXCRI LAUNCHER INJECT
+if [ -z "${CRUN:-}" ]; then
+    # The crun of Debian 12 runs neither on hybrid cgroups nor, without CAP_SYS_RESOURCE, on v2.
+    newer=$release/../crun
+    if scripts/newer-package.sh --libraries sid crun "$newer" >/dev/null; then
+        CRUN=$(cd "$newer" && pwd)/sid/usr/bin/crun
+    else
+        echo "bench: no newer crun, the installed one is measured" >&2
+    fi
+fi
+export LXCRI LAUNCHER INJECT CRUN
 exec "$bench"

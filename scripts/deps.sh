@@ -10,7 +10,7 @@ packages() {
         demo) echo lxc busybox-static ;;
         test) echo lxc busybox-static runc crun podman conmon containerd ;;
         v2) echo user-mode-linux jq ;;
-        bench) echo lxc busybox-static runc crun ;;
+        bench) echo lxc busybox-static runc crun patchelf ;;
         *) echo "deps.sh: no group $group: build, test, v2, demo or bench" >&2 && exit 2 ;;
         esac
     done

@@ -13,6 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::spec::{Namespace, Namespaces};
 use crate::sys;
+use crate::sysctl::KernelSettings;
 
 /// Open namespaces, CLONE_NEW* with each.
 pub type Open = Vec<(OwnedFd, CloneFlags)>;
@@ -36,10 +37,16 @@ pub fn kinds(namespaces: &Namespaces) -> Vec<(CloneFlags, &'static str)> {
 /// Namespaces that are being made.
 pub struct Ahead(Option<JoinHandle<Result<Open>>>);
 
-/// Begins to make them. They go away with their descriptors.
-pub fn begin(namespaces: &Namespaces) -> Ahead {
+/// Whether all those are made ahead that have settings of their own, which are set at once then.
+pub fn has_all(namespaces: &Namespaces) -> bool {
+    kinds(namespaces).len() == 3
+}
+
+/// Begins to make them, with `settings` where they have all that these belong to. They go away with their descriptors.
+pub fn begin(namespaces: &Namespaces, settings: Option<&KernelSettings>) -> Ahead {
     let kinds = kinds(namespaces);
-    Ahead((!kinds.is_empty()).then(|| std::thread::spawn(move || make(&kinds))))
+    let settings = settings.filter(|_| has_all(namespaces)).cloned();
+    Ahead((!kinds.is_empty()).then(|| std::thread::spawn(move || make(&kinds, settings.as_ref()))))
 }
 
 impl Ahead {
@@ -55,18 +62,20 @@ impl Ahead {
     }
 }
 
-fn make(kinds: &[(CloneFlags, &'static str)]) -> Result<Open> {
+fn make(kinds: &[(CloneFlags, &'static str)], settings: Option<&KernelSettings>) -> Result<Open> {
     let all = kinds.iter().map(|(kind, _)| *kind).collect::<CloneFlags>();
-    unshare(all).with_context(|| format!("unshare({all:?})"))?;
+    unshare(all).with_context(|| format!("/linux/namespaces: unshare({all:?})"))?;
     if all.contains(CloneFlags::CLONE_NEWNET) {
         // As with runc and crun.
-        sys::loopback_up().context("set lo up")?;
+        sys::loopback_up().context("/linux/namespaces: set lo up")?;
     }
+    settings.map_or(Ok(()), KernelSettings::apply_here)?;
     kinds
         .iter()
         .map(|(kind, name)| {
             let path = format!("/proc/thread-self/ns/{name}");
-            let file = File::open(&path).with_context(|| format!("open {path}"))?;
+            let file =
+                File::open(&path).with_context(|| format!("/linux/namespaces: open {path}"))?;
             Ok((file.into(), *kind))
         })
         .collect()
@@ -87,8 +96,15 @@ mod tests {
         };
         let names = |n: &Namespaces| -> Vec<_> { kinds(n).into_iter().map(|(_, n)| n).collect() };
         assert_eq!(names(&namespaces), ["net", "uts"]);
+        assert!(!has_all(&namespaces));
         namespaces.user = Namespace::New;
         assert!(names(&namespaces).is_empty());
-        assert!(begin(&namespaces).finish().unwrap().is_empty());
+        let settings = KernelSettings::default();
+        assert!(
+            begin(&namespaces, Some(&settings))
+                .finish()
+                .unwrap()
+                .is_empty()
+        );
     }
 }

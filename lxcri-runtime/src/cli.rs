@@ -1,8 +1,9 @@
 //! The command line as clap structures; what they mean is decided in `settings`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// OCI runtime on LXC that runs every hook exactly as the runtime-spec says.
 #[derive(Debug, Parser)]
@@ -26,6 +27,43 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+impl Cli {
+    /// Parses the command line. Wrong usage and requests for help end the program.
+    ///
+    /// A description of all commands takes longer to make than a container's state takes to read. So those that engines call
+    /// are described alone; whatever these descriptions do not accept is parsed again by the whole one, which knows what to say.
+    pub fn of_command_line() -> Cli {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        Cli::parse_quickly(&words).unwrap_or_else(|| Cli::parse_from(words))
+    }
+
+    fn parse_quickly(words: &[OsString]) -> Option<Cli> {
+        let mut command = clap::Command::new("lxcri");
+        command = Global::augment_args(command).disable_help_subcommand(true);
+        for (name, describe) in QUICK {
+            // Not only the command itself may be such a word, but an id as well.
+            if words.iter().any(|word| word == name) {
+                command = command.subcommand(describe(clap::Command::new(*name)));
+            }
+        }
+        let mut matches = command.try_get_matches_from(words).ok()?;
+        Cli::from_arg_matches_mut(&mut matches).ok()
+    }
+}
+
+/// Adds the arguments of a command to its description.
+type Describe = fn(clap::Command) -> clap::Command;
+
+/// The commands that engines call.
+const QUICK: &[(&str, Describe)] = &[
+    ("create", Create::augment_args),
+    ("start", Id::augment_args),
+    ("state", Id::augment_args),
+    ("kill", Kill::augment_args),
+    ("delete", Delete::augment_args),
+    ("run", Run::augment_args),
+];
 
 /// Options for every command, accepted anywhere on the command line.
 #[derive(Debug, Args)]
@@ -223,4 +261,62 @@ pub struct Spec {
     /// Directory that gets the config.json
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub bundle: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_quick_description_means_the_same() {
+        for line in [
+            "lxcri create c1",
+            "lxcri --root /r --systemd-cgroup create -b /b --pid-file /p --console-socket /s c1 --log /l --debug",
+            "lxcri create --no-new-keyring --preserve-fds 3 --hooks-dir a --hooks-dir b c1 --log-format json",
+            "lxcri --log-level=trace start c1 --config /c",
+            "lxcri state run",
+            "lxcri state --hooks-log state state",
+            "lxcri kill c1",
+            "lxcri kill -a c1 KILL --root /r",
+            "lxcri kill c1 9",
+            "lxcri delete -f c1",
+            "lxcri delete --force -- -c1",
+            "lxcri run -d --keep --bundle=/b c1",
+            "lxcri --root run run create",
+        ] {
+            let quick = Cli::parse_quickly(&words(line));
+            let whole = Cli::try_parse_from(words(line));
+            assert_eq!(
+                format!("{:?}", quick.expect(line)),
+                format!("{:?}", whole.expect(line)),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_rest_is_left_to_the_whole_description() {
+        for line in [
+            "lxcri",
+            "lxcri list",
+            "lxcri ls",
+            "lxcri features",
+            "lxcri --version",
+            "lxcri --help",
+            "lxcri help create",
+            "lxcri create",
+            "lxcri create --help",
+            "lxcri start c1 c2",
+            "lxcri kill --signal 9 c1",
+            "lxcri create --preserve-fds 250 c1",
+            "lxcri hooks state",
+            "lxcri --log-format xml state c1",
+        ] {
+            assert!(Cli::parse_quickly(&words(line)).is_none(), "{line}");
+        }
+    }
 }

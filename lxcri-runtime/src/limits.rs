@@ -6,14 +6,20 @@ use std::os::fd::OwnedFd;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::ahead;
 use crate::cgroup::Cgroup;
 use crate::prepare::Prepared;
 use crate::process::Process;
 use crate::sys;
 use crate::sysctl::Namespaces;
 
-/// In the namespaces of the container, before its hooks run: domain name and kernel parameters.
+/// In the namespaces of the container, before its hooks run: host name, domain name and kernel parameters. Nothing where that
+/// was done when the namespaces were made.
 pub fn namespaced(init: Process, prepared: &Prepared) -> Result<()> {
+    let settings = &prepared.kernel_settings;
+    if settings.is_empty() || ahead::has_all(&prepared.namespaces) {
+        return Ok(());
+    }
     let open = |name: &str| -> Result<OwnedFd> {
         let path = format!("/proc/{}/ns/{name}", init.pid);
         Ok(File::open(&path)
@@ -25,10 +31,10 @@ pub fn namespaced(init: Process, prepared: &Prepared) -> Result<()> {
         ipc: open("ipc")?,
         net: open("net")?,
     };
-    Ok(prepared.kernel_settings.apply(&namespaces)?)
+    Ok(settings.apply(&namespaces, prepared.mounts.identity)?)
 }
 
-/// Before anybody is in the cgroup, so that there is no moment without them: the device rules.
+/// Before a hook or anything of the container runs, so that neither sees a moment without them: the device rules.
 pub fn devices(prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
     let linux = prepared.loaded.spec.linux().as_ref();
     let rules = linux

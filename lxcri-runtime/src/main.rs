@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use lxcri_runtime::cli::{Cli, LogLevel};
 use lxcri_runtime::errors::one_line;
 use lxcri_runtime::{commands, logging, startup};
@@ -13,7 +12,7 @@ fn main() -> ExitCode {
         eprintln!("lxcri: {}", one_line(&e));
         return ExitCode::FAILURE;
     }
-    let cli = Cli::parse();
+    let cli = Cli::of_command_line();
     let level = if cli.global.debug {
         LogLevel::Debug
     } else {

@@ -35,6 +35,33 @@ pub fn parse(text: &[u8]) -> impl Iterator<Item = Result<Entry, &[u8]>> {
         .map(|line| entry(line).ok_or(line))
 }
 
+/// Whether the path of `entry`, one of `all`, leads to it: nothing that was mounted later lies over it or over a directory on
+/// the way.
+pub fn is_visible(entry: &Entry, all: &[Entry]) -> bool {
+    let mut entry = entry;
+    // What is mounted on the root of this one hides it.
+    let below = |other: &Entry, on: &Entry| other.parent == on.id && other.point == on.point;
+    if all.iter().any(|other| below(other, entry)) {
+        return false;
+    }
+    // A mount table has no circles, but a text may have.
+    for _ in 0..all.len() {
+        let Some(parent) = all.iter().find(|other| other.id == entry.parent) else {
+            return true;
+        };
+        let hidden = all.iter().any(|other| {
+            other.parent == parent.id
+                && other.id != entry.id
+                && entry.point.starts_with(&other.point)
+        });
+        if hidden {
+            return false;
+        }
+        entry = parent;
+    }
+    false
+}
+
 fn entry(line: &[u8]) -> Option<Entry> {
     let mut fields = line.split(|&b| b == b' ');
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
@@ -118,6 +145,36 @@ mod tests {
         );
         assert_eq!(entries[1].fstype, "proc");
         assert!(!entries[1].read_only);
+    }
+
+    #[test]
+    fn what_lies_under_a_later_mount_is_hidden() {
+        let visible = |text: &str| -> Vec<u64> {
+            let all: Vec<Entry> = parse(text.as_bytes()).flatten().collect();
+            let seen = all.iter().filter(|entry| is_visible(entry, &all));
+            seen.map(|entry| entry.id).collect()
+        };
+        let hybrid = "20 1 8:1 / / rw - ext4 e rw\n\
+                      21 20 0:20 / /sys rw - sysfs sysfs rw\n\
+                      22 21 0:21 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                      23 22 0:22 / /sys/fs/cgroup/unified rw - cgroup2 c rw\n\
+                      24 22 0:23 / /sys/fs/cgroup/cpu rw - cgroup c rw,cpu\n";
+        assert_eq!(visible(hybrid), [20, 21, 22, 23, 24]);
+        // Over the top, over one, over the file system that holds the top, and beside.
+        let with = |line: &str| visible(&format!("{hybrid}{line}\n"));
+        assert_eq!(
+            with("25 22 0:22 / /sys/fs/cgroup rw - cgroup2 c rw"),
+            [20, 21, 25]
+        );
+        assert_eq!(
+            with("25 24 0:22 / /sys/fs/cgroup/cpu rw - tmpfs t rw"),
+            [20, 21, 22, 23, 25]
+        );
+        assert_eq!(with("25 21 0:22 / /sys/fs rw - tmpfs t rw"), [20, 21, 25]);
+        assert_eq!(
+            with("25 22 0:22 / /sys/fs/cgroup/cp rw - tmpfs t rw"),
+            [20, 21, 22, 23, 24, 25]
+        );
     }
 
     #[test]

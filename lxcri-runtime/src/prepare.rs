@@ -10,6 +10,7 @@ use hook_model::{HookSet, Phase, check};
 use hooks_d::Sources;
 
 use crate::access::Access;
+use crate::ahead::{self, Ahead};
 use crate::cgroup::{self, Cgroup, CgroupLayout};
 use crate::hook_files;
 use crate::launcher;
@@ -67,9 +68,17 @@ pub struct Prepared {
     pub loaded: LoadedSpec,
 }
 
-/// Loads and checks the bundle. Nothing is made.
-pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Result<Prepared> {
+/// Loads and checks the bundle. Nothing is made but namespaces, which go away when this process ends.
+pub fn prepare(
+    runtime: &Runtime,
+    request: &Request,
+    sources: &Sources,
+) -> Result<(Prepared, Ahead)> {
     let (loaded, pins) = hook_files::load(&request.bundle, sources)?;
+    // Nothing is lost when something is found wrong: these namespaces go away with this process.
+    let namespaces = Namespaces::of(&loaded.spec);
+    let kernel_settings = KernelSettings::new(&loaded.spec);
+    let ahead = ahead::begin(&namespaces, kernel_settings.as_ref().ok());
     let context = spec::Context {
         host: HostFacts::read(),
         systemd_cgroup: runtime.systemd_cgroup,
@@ -91,9 +100,9 @@ pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Resul
     let on_host: Vec<Phase> = on_host.into_iter().flatten().collect();
     check::check_executables(&loaded.hooks, &on_host).with_context(in_config)?;
 
+    let kernel_settings = kernel_settings.with_context(in_config)?;
     tools::Lxc::find()?;
     let launcher = launcher::find()?;
-    let namespaces = Namespaces::of(&loaded.spec);
     let linux = loaded.spec.linux().as_ref();
     let process = loaded
         .spec
@@ -118,7 +127,6 @@ pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Resul
             bail!("{}: {}", in_config(), problems.join("; "));
         }
     }
-    let kernel_settings = KernelSettings::new(&loaded.spec, &facts).with_context(in_config)?;
     // Compiling a large seccomp profile takes milliseconds.
     let settings = process_settings::init_files(&loaded, &context.host, request.preserve_fds)
         .map_err(|p| anyhow!("{}: {p}", in_config()))?;
@@ -145,7 +153,7 @@ pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Resul
         new_keyring: request.new_keyring,
         has_poststop: !loaded.hooks.get(Phase::Poststop).is_empty(),
     })?;
-    Ok(Prepared {
+    let prepared = Prepared {
         bundle: request.bundle.clone(),
         rootfs,
         launcher,
@@ -176,7 +184,8 @@ pub fn prepare(runtime: &Runtime, request: &Request, sources: &Sources) -> Resul
             .collect(),
         namespaces,
         loaded,
-    })
+    };
+    Ok((prepared, ahead))
 }
 
 /// The root file system: below the bundle unless its path is absolute.
@@ -214,6 +223,18 @@ fn check_terminal(terminal: bool, terminals: &Terminals) -> Result<()> {
 }
 
 impl Prepared {
+    /// Whether hooks run before the pivot.
+    pub fn has_hooks_before_pivot(&self) -> bool {
+        let phases = [
+            Phase::Prestart,
+            Phase::CreateRuntime,
+            Phase::CreateContainer,
+        ];
+        phases
+            .iter()
+            .any(|phase| !self.hooks.get(*phase).is_empty())
+    }
+
     /// The host's user that is root in the container, if the cgroup is to be its own (config-linux.md, Cgroup ownership).
     pub fn user_namespace_root(&self) -> Option<u32> {
         self.root_owner

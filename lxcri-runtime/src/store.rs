@@ -32,6 +32,16 @@ pub struct Container {
 /// An exclusive lock on a container; dropping it unlocks.
 pub struct Lock(#[allow(dead_code)] Flock<File>);
 
+/// A container that nobody else works on, with what is written about it.
+pub struct Locked {
+    /// The lock.
+    pub lock: Lock,
+    /// The state.
+    pub state: State,
+    /// The record.
+    pub record: Record,
+}
+
 impl Container {
     /// The container with this id, whether it exists or not.
     pub fn at(root: &Path, id: &str) -> Container {

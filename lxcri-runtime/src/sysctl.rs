@@ -8,7 +8,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::CloneFlags;
 use oci_spec::runtime::Spec;
 
-use crate::mounts::{CallError, Error, Facts, Identity, in_thread, open_proc, set_domain_name};
+use crate::mounts::{CallError, Error, Identity, in_thread, open_proc, set_domain_name};
 use crate::spec::{sysctl_path, sysctl_scope};
 
 /// One file below /proc/sys.
@@ -24,7 +24,6 @@ pub struct KernelSettings {
     hostname: Option<String>,
     domainname: Option<String>,
     sysctls: Vec<Sysctl>,
-    identity: Option<Identity>,
 }
 
 /// The container's namespaces, as /proc/INIT/ns/… opens them.
@@ -43,7 +42,7 @@ impl KernelSettings {
     ///
     /// # Errors
     /// [`Error::Refused`] for a sysctl that was not checked: it belongs to no namespace.
-    pub fn new(spec: &Spec, facts: &Facts) -> Result<Self, Error> {
+    pub fn new(spec: &Spec) -> Result<Self, Error> {
         let text = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         let wanted = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
         let mut sysctls = Vec::new();
@@ -67,7 +66,6 @@ impl KernelSettings {
             hostname: text(spec.hostname()),
             domainname: text(spec.domainname()),
             sysctls,
-            identity: facts.identity()?,
         })
     }
 
@@ -76,34 +74,40 @@ impl KernelSettings {
         self.hostname.is_none() && self.domainname.is_none() && self.sysctls.is_empty()
     }
 
-    /// Sets everything, in a thread that joins `namespaces`.
+    /// Sets everything, in a thread that joins `namespaces` as `identity`, if there is one.
     ///
     /// # Errors
     /// The first setting that the kernel refuses.
-    pub fn apply(&self, namespaces: &Namespaces) -> Result<(), Error> {
-        if self.is_empty() {
-            return Ok(());
-        }
-        // The files are found by the namespaces of who looks, so the host's own procfs shows the container's.
-        let proc = open_proc()?;
+    pub fn apply(&self, namespaces: &Namespaces, identity: Option<Identity>) -> Result<(), Error> {
         let joined = [
             (namespaces.uts.as_fd(), CloneFlags::CLONE_NEWUTS),
             (namespaces.ipc.as_fd(), CloneFlags::CLONE_NEWIPC),
             (namespaces.net.as_fd(), CloneFlags::CLONE_NEWNET),
         ];
         // IPC sysctls ask for the root of the namespace's owner, whatever capabilities one has.
-        in_thread(&joined, self.identity, || {
-            if let Some(name) = &self.hostname {
-                nix::unistd::sethostname(name)
-                    .map_err(|errno| CallError::new(format!("sethostname({name})"), errno))?;
-            }
-            if let Some(name) = &self.domainname {
-                set_domain_name(name)?;
-            }
-            self.sysctls
-                .iter()
-                .try_for_each(|sysctl| write(proc.as_fd(), sysctl))
-        })
+        in_thread(&joined, identity, || self.apply_here())
+    }
+
+    /// Sets everything in the namespaces of the calling thread.
+    ///
+    /// # Errors
+    /// The first setting that the kernel refuses.
+    pub fn apply_here(&self) -> Result<(), Error> {
+        if let Some(name) = &self.hostname {
+            nix::unistd::sethostname(name)
+                .map_err(|errno| CallError::new(format!("sethostname({name})"), errno))?;
+        }
+        if let Some(name) = &self.domainname {
+            set_domain_name(name)?;
+        }
+        if self.sysctls.is_empty() {
+            return Ok(());
+        }
+        // The files are found by the namespaces of who looks, so the host's own procfs shows the container's.
+        let proc = open_proc()?;
+        self.sysctls
+            .iter()
+            .try_for_each(|sysctl| write(proc.as_fd(), sysctl))
     }
 }
 
@@ -129,12 +133,9 @@ fn write(proc: BorrowedFd<'_>, sysctl: &Sysctl) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mounts::CgroupView;
-
     fn settings(json: &str) -> Result<KernelSettings, Error> {
         let spec: Spec = serde_json::from_str(json).unwrap();
-        let facts = Facts::from_spec(&spec, CgroupView::default());
-        KernelSettings::new(&spec, &facts)
+        KernelSettings::new(&spec)
     }
 
     #[test]

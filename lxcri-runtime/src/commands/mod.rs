@@ -16,7 +16,8 @@ pub fn execute(cli: Cli) -> Result<i32> {
     let runtime = settings::runtime(&cli.global)?;
     match cli.command {
         Command::Create(options) => {
-            create::create(&runtime, settings::request(options)?).map(drop)?
+            let mut created = create::create(&runtime, settings::request(options)?)?;
+            created.lxc.wait()?;
         }
         Command::Start(id) => start::start(&runtime, checked(&id.id)?)?,
         Command::State(id) => state::print(&runtime, checked(&id.id)?)?,

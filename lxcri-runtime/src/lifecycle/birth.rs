@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use hook_model::Phase;
 use hook_tree::sync as kind;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -79,13 +78,7 @@ impl<'a> Birth<'a> {
     /// While LXC starts: opens what the container needs of the host, which the runtime's mount namespace still shows.
     pub fn open_sources(&mut self, prepared: &Prepared, cgroup: &Cgroup) -> Result<()> {
         // Hooks may look for what is covered for LXC, and enter the container's mount namespace to do so.
-        let before_pivot = [
-            Phase::Prestart,
-            Phase::CreateRuntime,
-            Phase::CreateContainer,
-        ]
-        .into_iter()
-        .any(|phase| !prepared.hooks.get(phase).is_empty());
+        let before_pivot = prepared.has_hooks_before_pivot();
         let host = Host {
             bundle: &prepared.bundle,
             own_cgroups: &prepared.own_cgroups(cgroup),
@@ -200,6 +193,11 @@ impl<'a> Birth<'a> {
     /// Waits until LXC is gone: its memory no longer counts, and init has become a child of the nearest subreaper.
     pub fn lxc_gone(&mut self) -> Result<()> {
         self.lxc.wait()
+    }
+
+    /// What is left when init waits for its start.
+    pub fn into_monitor(self) -> Monitor {
+        self.lxc
     }
 
     /// Lets init wait for its start, with everything that it needs until then.

@@ -14,10 +14,11 @@ use hook_tree::names;
 
 use super::birth::{self, Birth};
 use super::{destroy, hooks};
-use crate::ahead::{self, Ahead};
+use crate::ahead::Ahead;
 use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
+use crate::lxc::tools::Monitor;
 use crate::mountpoint;
 use crate::mounts;
 use crate::prepare::{self, Prepared};
@@ -25,17 +26,20 @@ use crate::process::Process;
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::{Request, Runtime};
-use crate::store::{Container, Lock};
+use crate::store::{Container, Lock, Locked};
 use crate::sync::Listener;
 use crate::{configuration, guest, hook_files, startup};
 
 /// A created container.
-#[derive(Debug)]
 pub struct Created {
     /// Its init.
     pub init: Process,
     /// The master of its terminal, if this program serves it.
     pub master: Option<OwnedFd>,
+    /// What was written down, for who goes on with it at once.
+    pub locked: Locked,
+    /// lxc-start, which is being ended. Init is a child of the nearest subreaper when it has.
+    pub lxc: Monitor,
 }
 
 /// Creates a container.
@@ -51,9 +55,8 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         hooks_log: runtime.hooks_log.clone().or(configuration.hooks_log),
         ..runtime.clone()
     };
-    let prepared = prepare::prepare(runtime, &request, &sources)?;
+    let (prepared, ahead) = prepare::prepare(runtime, &request, &sources)?;
     let preserved = startup::claim(request.preserve_fds)?;
-    let ahead = ahead::begin(&prepared.namespaces);
     let lock = container.make(&runtime.root, prepared.access)?;
     let mut attempt = Attempt {
         runtime,
@@ -64,7 +67,16 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         pid_written: false,
     };
     match attempt.carry_out(preserved, ahead) {
-        Ok(created) => Ok(created),
+        Ok((init, master, state, lxc)) => Ok(Created {
+            init,
+            master,
+            lxc,
+            locked: Locked {
+                lock,
+                state,
+                record: attempt.record.context("no record")?,
+            },
+        }),
         Err(error) => {
             attempt.take_back(lock);
             Err(match mounts::is_chrooted() {
@@ -77,6 +89,9 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
     }
 }
 
+/// Init, the master of the terminal if this program serves it, the state as it was written, and lxc-start.
+type Made = (Process, Option<OwnedFd>, State, Monitor);
+
 struct Attempt<'a> {
     runtime: &'a Runtime,
     container: &'a Container,
@@ -88,7 +103,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn carry_out(&mut self, preserved: Vec<OwnedFd>, ahead: Ahead) -> Result<Created> {
+    fn carry_out(&mut self, preserved: Vec<OwnedFd>, ahead: Ahead) -> Result<Made> {
         let mut state = self.state();
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
@@ -113,12 +128,13 @@ impl Attempt<'_> {
             &self.prepared,
             &cgroup,
             listener,
-            ahead.finish().context("/linux/namespaces")?,
+            ahead.finish()?,
         )?;
         cgroup.settle();
         // While LXC starts.
         self.write_other_files(&state)?;
         birth.open_sources(&self.prepared, &cgroup)?;
+        limits::devices(&self.prepared, &cgroup)?;
         let init = birth.mount_hook()?;
         state.pid = Some(init.pid);
         let terminal = self.meet(&mut birth, init, &state)?;
@@ -133,6 +149,8 @@ impl Attempt<'_> {
             init.inner_pid(),
             self.prepared.access,
         )?;
+        // While LXC pivots: nobody else reads it before the lock is released.
+        self.container.write_state(&state)?;
         birth.init_reported(init)?;
         if limits::count_lxc(&self.prepared) {
             birth.lxc_gone()?;
@@ -143,10 +161,8 @@ impl Attempt<'_> {
             write_pid_file(path, init.pid)?;
             self.pid_written = true;
         }
-        self.container.write_state(&state)?;
         birth.release_init(terminal, &preserved, &mountpoint)?;
-        birth.lxc_gone()?;
-        Ok(Created { init, master })
+        Ok((init, master, state, birth.into_monitor()))
     }
 
     /// Makes everything that LXC must find: the first files, the sync socket, the cgroup.
@@ -159,7 +175,6 @@ impl Attempt<'_> {
             prepared.access,
         )?;
         let cgroup = plan.create().context("make cgroup")?;
-        limits::devices(prepared, &cgroup)?;
         if let Some(root) = prepared.user_namespace_root() {
             cgroup
                 .delegate(root.into())
@@ -181,8 +196,10 @@ impl Attempt<'_> {
         let (container, prepared, record) = (self.container, &self.prepared, &*record);
         birth.make_mounts(init, prepared, || {
             container.write_record(record)?;
-            container.write_state(state)?;
-            guest::write_state(container, state, init.inner_pid(), prepared.access)?;
+            if prepared.has_hooks_before_pivot() {
+                container.write_state(state)?;
+                guest::write_state(container, state, init.inner_pid(), prepared.access)?;
+            }
             limits::namespaced(init, prepared)
         })
     }

@@ -52,7 +52,6 @@ pub fn destroy(
     }
     state.status = Status::Stopped;
     state.pid = None;
-    keep(container.write_state(&state));
     let created_with = record.as_ref().and_then(|r| r.hooks_log.as_deref());
     let copy = runtime.hooks_log.as_deref().or(created_with);
     // Before the container began to exist, no hook has run to which a poststop hook would be the other half, and the tree
@@ -115,6 +114,8 @@ fn poststop(
     if wanted.is_empty() {
         return Ok(());
     }
+    // The launcher reads it.
+    let written = container.write_state(state);
     let known = records.count();
     // The sum of all timeouts, if every hook has one.
     let time = wanted.iter().map(|hook| hook.deadline()).sum();
@@ -128,6 +129,7 @@ fn poststop(
         }
     }
     let json = state.to_json()?;
+    written?;
     for (index, hook) in (1u32..).zip(wanted) {
         if !ran
             .iter()

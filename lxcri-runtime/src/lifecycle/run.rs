@@ -9,7 +9,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::create;
+use super::create::{self, Created};
 use super::{destroy, start};
 use crate::process::Process;
 use crate::proxy::Proxy;
@@ -42,19 +42,26 @@ pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<
         request.terminals = Terminals::Own;
     }
     let id = request.id.clone();
-    let created = create::create(runtime, request)?;
+    let Created {
+        init,
+        master,
+        locked,
+        mut lxc,
+    } = create::create(runtime, request)?;
     let container = Container::at(&runtime.root, &id);
+    // It ends while the container begins.
+    let start = || start::start_locked(runtime, &container, locked).and_then(|()| lxc.wait());
     if options.detach {
-        return start::start(runtime, &id)
+        return start()
             .map(|()| 0)
             .inspect_err(|_| clean(runtime, &container));
     }
     let signals = catch_signals()?;
-    if let Err(error) = start::start(runtime, &id) {
+    if let Err(error) = start() {
         clean(runtime, &container);
         return Err(error);
     }
-    let status = attend(created.init, &signals, created.master);
+    let status = attend(init, &signals, master);
     if !options.keep {
         clean(runtime, &container);
     }

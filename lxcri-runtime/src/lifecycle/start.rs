@@ -15,13 +15,13 @@ use crate::mountpoint;
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
-use crate::store::Container;
+use crate::store::{Container, Locked};
 
 /// Starts a created container. When a hook fails, the container is destroyed and its poststop hooks run.
 pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
     let container = Container::at(&runtime.root, id);
     container.must_exist()?;
-    let _lock = container.lock()?;
+    let lock = container.lock()?;
     let (state, record) = container.state_locked()?;
     let Some(record) = record.filter(|_| state.status == Status::Created) else {
         bail!(
@@ -29,14 +29,28 @@ pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
             state.status
         );
     };
+    let locked = Locked {
+        lock,
+        state,
+        record,
+    };
+    start_locked(runtime, &container, locked)
+}
+
+/// The same with a container that has just been created, or found to be so.
+pub fn start_locked(runtime: &Runtime, container: &Container, locked: Locked) -> Result<()> {
+    let Locked {
+        lock: _lock,
+        mut state,
+        record,
+    } = locked;
     let copy = runtime.hooks_log.as_deref().or(record.hooks_log.as_deref());
-    let records = Records::of(&container, copy);
-    let mut state = state;
-    match begin(&container, &mut state, &record, &records) {
+    let records = Records::of(container, copy);
+    match begin(container, &mut state, &record, &records) {
         Ok(()) => Ok(()),
         Err(Failure::Stopped(error)) => Err(error),
         Err(Failure::Destroy(error)) => {
-            for other in destroy::destroy(runtime, &container, state, Some(record)) {
+            for other in destroy::destroy(runtime, container, state, Some(record)) {
                 log::warn!("{}", crate::errors::one_line(&other));
             }
             Err(error)

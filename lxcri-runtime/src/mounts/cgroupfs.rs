@@ -8,7 +8,7 @@ use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RD
 use super::error::Error;
 use super::options::{Parsed, option_pointer};
 use super::steps::{Attributes, BindSource, Mount, MountKind, Step};
-use crate::mountinfo;
+use crate::mountinfo::{self, Entry};
 
 /// Where Linux distributions mount cgroups.
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
@@ -68,27 +68,28 @@ pub struct CgroupView {
 impl CgroupView {
     /// Reads the text of /proc/self/mountinfo.
     pub fn from_mountinfo(text: &[u8]) -> Self {
-        let mut hierarchies: Vec<Hierarchy> = Vec::new();
-        for entry in mountinfo::parse(text).flatten() {
+        let entries: Vec<Entry> = mountinfo::parse(text).flatten().collect();
+        let found = entries.iter().filter(|entry| {
+            entry.point.starts_with(CGROUP_ROOT)
+                && matches!(entry.fstype.as_str(), "cgroup" | "cgroup2")
+                && mountinfo::is_visible(entry, &entries)
+        });
+        let hierarchies = found.map(|entry| {
             let unified = entry.fstype == "cgroup2";
-            let below = entry.point.starts_with(CGROUP_ROOT);
-            if !below || !(unified || entry.fstype == "cgroup") {
-                continue;
-            }
-            // What is mounted later at the same place hides the earlier.
-            hierarchies.retain(|known| known.point != entry.point);
-            hierarchies.push(Hierarchy {
-                point: entry.point,
-                root: entry.root,
+            Hierarchy {
+                point: entry.point.clone(),
+                root: entry.root.clone(),
                 unified,
                 controllers: if unified {
                     Vec::new()
                 } else {
                     controllers(&entry.super_options)
                 },
-            });
+            }
+        });
+        Self {
+            hierarchies: hierarchies.collect(),
         }
-        Self { hierarchies }
     }
 
     /// The index of the version 2 hierarchy.

@@ -116,8 +116,8 @@ impl Engine {
     /// After the pivot, when init has reported and before it may go on: undoes LXC's `MS_REC|MS_SHARED`, makes the working
     /// directory, and then what is to be read-only or masked.
     ///
-    /// `ready` waits for that moment, while the thread already joins the namespace, and says so by [`Begin::now`]; if it does
-    /// not, nothing is done.
+    /// `ready` waits for that moment and says so by [`Begin::now`]. Meanwhile the thread joins the namespace, and what LXC does
+    /// not need is covered already.
     ///
     /// # Errors
     /// The first thing that failed.
@@ -130,9 +130,19 @@ impl Engine {
         let ((), is_ready) = in_thread_beside(
             &[(self.namespace.as_fd(), CloneFlags::CLONE_NEWNS)],
             self.identity,
-            move || match wait.recv() {
-                Ok(()) => finish::finish(work),
-                Err(_) => Ok(()),
+            move || {
+                let early = finish::may_cover_early(&work.plan);
+                if early {
+                    finish::cover(work)?;
+                }
+                match wait.recv() {
+                    Ok(()) => finish::settle(work)?,
+                    Err(_) => return Ok(()),
+                }
+                if early {
+                    return Ok(());
+                }
+                finish::cover(work)
             },
             move || ready(Begin(begin)),
         )?;

@@ -89,7 +89,7 @@ impl Facts {
     }
 
     /// Whom files belong to that are made in a container with a user namespace.
-    pub(crate) fn identity(&self) -> Result<Option<Identity>, Error> {
+    pub fn identity(&self) -> Result<Option<Identity>, Error> {
         let Some(maps) = &self.user_ns else {
             return Ok(None);
         };

@@ -1,6 +1,7 @@
-//! What is done after the pivot: propagation, working directory, read-only and masked paths.
+//! What is done at the end: propagation, working directory, read-only and masked paths.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use nix::sys::stat::{SFlag, makedev};
 
 use super::error::{CallError, Error};
 use super::kernel;
+use super::plan::MountPlan;
 use super::propagation;
 use super::resolve::{Leaf, Root};
 use super::steps::{Attributes, PropagationKind, Step};
@@ -21,11 +23,15 @@ const READ_ONLY: Attributes = Attributes {
     clear: 0,
 };
 
-/// In runc's order: the hooks have had their chance to write, and a mask may lie over a read-only path.
-pub(super) fn finish(work: &mut Work) -> Result<(), Error> {
+/// Second components of paths in /proc that LXC may still need after its mount hook.
+const PROC_OF_LXC: &[&str] = &["self", "thread-self", "mounts", "net", "sys"];
+/// The same for /sys.
+const SYS_OF_LXC: &[&str] = &["fs", "kernel"];
+
+/// When the pivot is over: propagation, working directory, and what is to be read-only.
+pub(super) fn settle(work: &Work) -> Result<(), Error> {
     propagation::restore(work)
         .map_err(|error| error.during("cannot restore the propagation of the mounts"))?;
-    let null = work.null.take();
     let root = work.root()?;
     if let Some(cwd) = &work.plan.cwd {
         make_cwd(root, cwd)
@@ -41,6 +47,43 @@ pub(super) fn finish(work: &mut Work) -> Result<(), Error> {
     if work.plan.root_readonly {
         sys::set_attributes(root, READ_ONLY, false, "rootfs")?;
     }
+    Ok(())
+}
+
+/// Whether [`cover`] may be done before [`settle`], while LXC pivots: nothing is covered that LXC or [`settle`] look at.
+pub(super) fn may_cover_early(plan: &MountPlan) -> bool {
+    !plan.has_shared()
+        && plan.cwd.as_deref().is_none_or(is_kept)
+        && plan.readonly_paths.iter().all(|path| {
+            let sysctls = path.starts_with("/proc/sys");
+            sysctls || is_apart(path)
+        })
+        && plan.masked_paths.iter().all(|path| is_apart(path))
+}
+
+/// A working directory that lies in no file system that is covered in part.
+fn is_kept(cwd: &Path) -> bool {
+    !cwd.starts_with("/proc") && !cwd.starts_with("/sys")
+}
+
+/// A path in /proc or /sys that is of no use for LXC.
+fn is_apart(path: &Path) -> bool {
+    let mut names = path.iter().skip(1).filter_map(OsStr::to_str);
+    let (Some(top), Some(name)) = (names.next(), names.next()) else {
+        return false;
+    };
+    match top {
+        "proc" => !PROC_OF_LXC.contains(&name) && name.starts_with(|c: char| c.is_alphabetic()),
+        "sys" => !SYS_OF_LXC.contains(&name),
+        _ => false,
+    }
+}
+
+/// After the createContainer hooks, which have had their chance to write: read-only and masked paths, in runc's order, since a
+/// mask may lie over a read-only path.
+pub(super) fn cover(work: &mut Work) -> Result<(), Error> {
+    let null = work.null.take();
+    let root = work.root()?;
     for path in &work.plan.readonly_paths {
         read_only(root, path)
             .map_err(|error| error.during(format!("cannot make {} read-only", path.display())))?;
@@ -156,4 +199,32 @@ fn empty_directory() -> Result<OwnedFd, Error> {
         &options,
         attrs,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lxc_may_need_is_covered_late() {
+        let apart = |path: &str| is_apart(Path::new(path));
+        assert!(apart("/proc/kcore") && apart("/proc/bus") && apart("/sys/firmware/x"));
+        for path in [
+            "/proc",
+            "/sys",
+            "/proc/self",
+            "/proc/self/attr",
+            "/proc/thread-self",
+            "/proc/1/environ",
+            "/proc/mounts",
+            "/proc/net",
+            "/proc/sys/kernel",
+            "/sys/fs/selinux",
+            "/sys/kernel/security",
+            "/dev/null",
+            "/",
+        ] {
+            assert!(!apart(path), "{path}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 ///
 /// The host's root has no id in such a namespace: it could not even create a file on its file systems (EOVERFLOW).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub struct Identity {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }

@@ -43,7 +43,7 @@ pub use console::Pty;
 pub use engine::{Begin, Engine};
 pub use error::{CallError, Error, MakeError};
 pub use facts::{Facts, IdMap, IdMaps};
-pub(crate) use identity::Identity;
+pub use identity::Identity;
 pub use options::known_options;
 pub use plan::MountPlan;
 pub(crate) use sources::open_proc;

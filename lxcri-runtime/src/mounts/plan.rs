@@ -57,7 +57,8 @@ pub struct MountPlan {
     pub readonly_paths: Vec<PathBuf>,
     /// `process.cwd`, clean; made if it is missing.
     pub cwd: Option<PathBuf>,
-    pub(super) identity: Option<Identity>,
+    /// As whom things are made; the caller without a user namespace.
+    pub identity: Option<Identity>,
     pub(super) cgroups: CgroupView,
 }
 

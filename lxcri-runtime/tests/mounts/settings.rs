@@ -37,7 +37,7 @@ fn apply(
         ipc: open("ipc"),
         net: open("net"),
     };
-    KernelSettings::new(&spec, &facts)?.apply(&namespaces)
+    KernelSettings::new(&spec)?.apply(&namespaces, facts.identity()?)
 }
 
 fn check(container: &Container) {

@@ -32,9 +32,9 @@ pub fn programs(suite: &str) -> Option<PathBuf> {
         return None;
     }
     let target = build_directory().unwrap().join("containerd");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/newer-containerd.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/newer-package.sh");
     let unpack = Cmd::new(script)
-        .arg(suite)
+        .args([suite, "containerd"])
         .arg(&target)
         .deadline(Duration::from_secs(300))
         .run();

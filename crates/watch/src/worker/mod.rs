@@ -9,6 +9,7 @@ mod memory;
 mod orders;
 mod output;
 mod peer;
+mod places;
 mod pool;
 mod reconcile;
 mod roster;
@@ -234,8 +235,7 @@ impl Loop {
         channel.limit_waiting(Duration::from_secs(1))?;
         self.worker.poll(channel.as_fd(), RESPONDER)?;
         self.worker.peer.connect(channel);
-        self.worker.runtimes.refresh(&self.worker.peer);
-        self.worker.watch_programs();
+        self.worker.refresh_programs();
         self.ready_if_settled();
         Ok(())
     }
@@ -336,10 +336,7 @@ impl Worker {
             }
             Later::GiveUp(number) => _ = self.expectations.give_up(number, &self.peer),
             Later::Scan => self.scan(),
-            Later::Refresh => {
-                self.runtimes.refresh(&self.peer);
-                self.watch_programs();
-            }
+            Later::Refresh => self.refresh_programs(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Finds what the gates have missed: containers that were there before, that started while nobody looked, or through a
 //! program that is not marked. The runtimes' root directories say so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::say::say;
 use crate::settings::Root;
 use crate::view::{ReadError, View};
 use crate::worker::memory::Entry;
+use crate::worker::places::Place;
 use crate::worker::schedule::LOOK_AGAIN;
 use crate::worker::watched::{Found, How};
 use crate::worker::{Later, Worker, lock};
@@ -26,11 +28,16 @@ use crate::worker::{Later, Worker, lock};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The same where another watcher holds the program: it lets go at a deadline of its own.
 const HELD_ELSEWHERE: Duration = Duration::from_secs(600);
+/// How often the way to the programs is looked up when it changes all the time. The last change has an event.
+const MOST_LOOKS: usize = 10;
 
 /// The directories that are watched.
 pub struct Directories {
     inotify: Inotify,
-    watched: Mutex<HashMap<WatchDescriptor, Watch>>,
+    /// A directory may be watched for several things, but has one descriptor.
+    watched: Mutex<HashMap<WatchDescriptor, Vec<Watch>>>,
+    /// Held while the directories of the programs are found out.
+    programs: Mutex<()>,
 }
 
 /// What a change in a directory means.
@@ -42,8 +49,8 @@ enum Watch {
     Root(Root),
     /// A container's record changes.
     Container(Root, String),
-    /// A runtime's program may have been replaced.
-    Programs,
+    /// A name on the way to a runtime's program means something else.
+    Program(OsString),
 }
 
 impl Directories {
@@ -53,6 +60,7 @@ impl Directories {
         Ok(Directories {
             inotify: Inotify::init(flags)?,
             watched: Mutex::default(),
+            programs: Mutex::default(),
         })
     }
 
@@ -71,7 +79,10 @@ impl Directories {
         let mut watched = lock(&self.watched);
         match self.inotify.add_watch(path, changes) {
             Ok(descriptor) => {
-                watched.insert(descriptor, watch);
+                let watches = watched.entry(descriptor).or_default();
+                if !watches.contains(&watch) {
+                    watches.push(watch);
+                }
                 true
             }
             Err(Errno::ENOENT | Errno::ENOTDIR) => false,
@@ -82,14 +93,32 @@ impl Directories {
         }
     }
 
+    /// Watches these places and no other for programs. What is missing has just gone.
+    fn watch_places(&self, places: &BTreeSet<Place>) {
+        for watches in lock(&self.watched).values_mut() {
+            watches.retain(|watch| !matches!(watch, Watch::Program(_)));
+        }
+        for (directory, name) in places {
+            self.watch(directory, Watch::Program(name.clone()));
+        }
+        lock(&self.watched).retain(|descriptor, watches| {
+            if watches.is_empty() {
+                // Gone with its directory, or not needed any more.
+                let _ = self.inotify.rm_watch(*descriptor);
+            }
+            !watches.is_empty()
+        });
+    }
+
     fn is_watched(&self, watch: &Watch) -> bool {
-        lock(&self.watched).values().any(|other| other == watch)
+        let watched = lock(&self.watched);
+        watched.values().any(|watches| watches.contains(watch))
     }
 
     /// The roots that are watched.
     fn roots(&self) -> Vec<Root> {
         let watched = lock(&self.watched);
-        let roots = watched.values().filter_map(|watch| match watch {
+        let roots = watched.values().flatten().filter_map(|watch| match watch {
             Watch::Root(root) => Some(root.clone()),
             _ => None,
         });
@@ -98,11 +127,21 @@ impl Directories {
 }
 
 impl Worker {
-    /// Watches the directories of the programs, as they are now.
-    pub fn watch_programs(&self) {
-        for directory in self.runtimes.directories() {
-            self.directories.watch(&directory, Watch::Programs);
+    /// Marks the programs that are there now, and watches the directories on the way to them.
+    pub fn refresh_programs(&self) {
+        let _alone = lock(&self.directories.programs);
+        let mut places = self.runtimes.places();
+        for _ in 0..MOST_LOOKS {
+            self.directories.watch_places(&places);
+            // What changed before it was watched.
+            let now = self.runtimes.places();
+            if now == places {
+                break;
+            }
+            places = now;
         }
+        // After the watches: whatever comes later has its event.
+        self.runtimes.refresh(&self.peer);
     }
 
     /// Watches a root that was configured: `*` at its end stands for the directories there.
@@ -171,28 +210,35 @@ impl Worker {
 
     fn directory_changed(self: &Arc<Self>, event: &InotifyEvent) {
         if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+            self.later(Later::Refresh, Duration::ZERO);
             return self.later(Later::Scan, Duration::ZERO);
         }
         if event.mask.contains(AddWatchFlags::IN_IGNORED) {
             lock(&self.directories.watched).remove(&event.wd);
             return;
         }
-        let watch = lock(&self.directories.watched).get(&event.wd).cloned();
-        let name = event.name.as_ref().and_then(|name| name.to_str());
+        let watches = lock(&self.directories.watched).get(&event.wd).cloned();
         let appeared = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
         let appeared = event.mask.intersects(appeared);
-        match (watch, name) {
-            (Some(Watch::Programs), _) => self.later(Later::Refresh, Duration::ZERO),
-            (Some(Watch::Root(root)), Some(id)) if appeared => {
+        let name = event.name.as_deref();
+        for watch in watches.into_iter().flatten() {
+            self.noticed(watch, name, appeared);
+        }
+    }
+
+    fn noticed(self: &Arc<Self>, watch: Watch, name: Option<&OsStr>, appeared: bool) {
+        match (watch, name.and_then(OsStr::to_str)) {
+            (Watch::Program(program), _) if name == Some(&program) => {
+                self.later(Later::Refresh, Duration::ZERO);
+            }
+            (Watch::Root(root), Some(id)) if appeared => {
                 self.watch_record(&root, id);
                 self.later(Later::look(root.adapter, &root.path, id), LOOK_AGAIN);
             }
-            (Some(Watch::Container(root, id)), _) => {
+            (Watch::Container(root, id), _) => {
                 self.later(Later::look(root.adapter, &root.path, &id), LOOK_AGAIN);
             }
-            (Some(Watch::Roots(_)), Some(_)) if appeared => {
-                self.later(Later::Scan, Duration::ZERO);
-            }
+            (Watch::Roots(_), Some(_)) if appeared => self.later(Later::Scan, Duration::ZERO),
             _ => {}
         }
     }

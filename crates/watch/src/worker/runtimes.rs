@@ -1,7 +1,8 @@
 //! The runtimes' programs: which files they are now, and which they are after an upgrade.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{OFlag, open};
@@ -15,6 +16,7 @@ use crate::settings::Runtime;
 use crate::sys;
 use crate::view::is_regular;
 use crate::worker::peer::Peer;
+use crate::worker::places::{Place, on_the_way};
 
 /// The programs with the files that are marked.
 pub struct Runtimes(Mutex<Vec<Entry>>);
@@ -71,22 +73,13 @@ impl Runtimes {
         })
     }
 
-    /// The directories in which a change may mean another program: that of each path, that of the file behind its
-    /// symlinks, and while there is none, the nearest one above.
-    pub fn directories(&self) -> Vec<PathBuf> {
-        let paths = self.with(|entries| {
+    /// Where a change may mean another program.
+    pub fn places(&self) -> BTreeSet<Place> {
+        let paths: Vec<PathBuf> = self.with(|entries| {
             let paths = entries.iter().map(|entry| entry.runtime.path.clone());
-            paths.collect::<Vec<_>>()
+            paths.collect()
         });
-        let mut directories: Vec<PathBuf> = paths
-            .iter()
-            .flat_map(|path| [Some(path.clone()), path.canonicalize().ok()])
-            .flatten()
-            .filter_map(|path| nearest_directory(path.parent()?))
-            .collect();
-        directories.sort();
-        directories.dedup();
-        directories
+        paths.iter().flat_map(|path| on_the_way(path)).collect()
     }
 }
 
@@ -115,10 +108,4 @@ impl Entry {
             peer.unmark(old);
         }
     }
-}
-
-fn nearest_directory(path: &Path) -> Option<PathBuf> {
-    path.ancestors()
-        .find(|path| path.is_dir())
-        .map(PathBuf::from)
 }
