@@ -11,9 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{fstat, fstatat};
 
+use crate::access::{Access, check_access};
 use crate::below::{on_host, open_below};
-use crate::opened;
-use crate::source::Access;
 use crate::text::failed;
 
 const SUFFIX: &[u8] = b".json";
@@ -45,7 +44,7 @@ impl Directory {
             Err(errno) => return Err(failed("open", errno)),
         };
         let stat = fstat(&dir).map_err(|errno| failed("fstat", errno))?;
-        opened::check_access(&stat, access)?;
+        check_access(&stat, access)?;
         Ok(Some(Directory {
             path: path.to_owned(),
             dir,

@@ -5,6 +5,7 @@
 //! hooks a [`Container`] gets. `docs/hooks-d.md` is the normative description.
 #![forbid(unsafe_code)]
 
+mod access;
 mod below;
 mod condition;
 mod container;
@@ -27,6 +28,7 @@ mod select;
 mod source;
 mod text;
 
+pub use access::Access;
 pub use condition::{Combine, Condition, When};
 pub use container::{ConfigError, Container};
 pub use definition::{Definition, Sha256, Stage};
@@ -37,4 +39,4 @@ pub use load::load;
 pub use pattern::Pattern;
 pub use problem::{Broken, FileProblem, Place, Severity};
 pub use select::{Selected, Selection};
-pub use source::{Access, DEFAULT_DIRS, OnError, Source, Sources};
+pub use source::{DEFAULT_DIRS, OnError, Source, Sources};

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag, fstat, makedev};
 
+use crate::access::{Access, check_access};
 use crate::directory::Directory;
-use crate::source::Access;
 use crate::text::{failed, failed_io};
 
 /// The largest file that is read, in bytes; a real one has some hundred.
@@ -118,21 +118,4 @@ impl Version {
             changed: (stat.st_ctime, stat.st_ctime_nsec),
         }
     }
-}
-
-/// Whether what was opened may be trusted: whoever can write to it becomes root by it. The error is a reason.
-pub fn check_access(stat: &FileStat, access: Access) -> Result<(), String> {
-    if access == Access::Anyone {
-        return Ok(());
-    }
-    if stat.st_uid != 0 {
-        return Err(format!("is owned by user {}, not by root", stat.st_uid));
-    }
-    if stat.st_mode & 0o022 != 0 {
-        let mode = stat.st_mode & 0o7777;
-        return Err(format!(
-            "can be written to by others than root (mode {mode:04o})"
-        ));
-    }
-    Ok(())
 }

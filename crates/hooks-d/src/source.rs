@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::access::Access;
 use crate::directory::Directory;
 
 /// The directories of podman and CRI-O; a file of the second overrides one of the same name in the first.
@@ -18,16 +19,6 @@ pub enum OnError {
     Fail,
     /// Containers are made without the hooks of this file.
     Skip,
-}
-
-/// Who may own and write the directories and files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Access {
-    /// Root alone: what others can write is refused.
-    #[default]
-    RootOnly,
-    /// Anyone, for use without root.
-    Anyone,
 }
 
 /// A directory or file with hooks.

@@ -12,6 +12,7 @@ mod class;
 mod cursor;
 mod escape;
 mod flags;
+mod item;
 mod parser;
 mod plain;
 mod repeat;

@@ -1,8 +1,9 @@
 //! From a whole pattern to one in the target's dialect.
 
-use super::class::{self, Item};
+use super::class;
 use super::cursor::Cursor;
 use super::flags::{self, Flags, Opening};
+use super::item::{self, Item};
 use super::plain::{Kind, Plain};
 use super::repeat::Repeat;
 use super::{Refused, escape, unicode};
@@ -245,10 +246,10 @@ impl Parser {
             }
             Some('p' | 'P') => {
                 let item = unicode::parse(&mut ahead, letter == Some('P'))?;
-                self.push_set(class::write(&[item], false));
+                self.push_set(item::write(&[item], false));
             }
             _ => match letter.and_then(Item::perl) {
-                Some(item) => self.push_set(class::write(&[item], false)),
+                Some(item) => self.push_set(item::write(&[item], false)),
                 None => {
                     ahead = *cursor;
                     let c = escape::parse(&mut ahead)?;
@@ -263,7 +264,7 @@ impl Parser {
     /// One character as itself.
     fn literal(&mut self, c: u32) {
         let Some(c) = char::from_u32(c) else {
-            return self.push(class::write(&[Item::NOTHING], false), Kind::Other);
+            return self.push(item::write(&[Item::NOTHING], false), Kind::Other);
         };
         let text = if c.is_ascii_alphanumeric() || c == '_' || c == '/' {
             c.to_string()

@@ -3,8 +3,8 @@
 use regex_automata::util::syntax;
 
 use super::Refused;
-use super::class::Item;
 use super::cursor::Cursor;
+use super::item::Item;
 
 /// Parses what comes after `\p` or `\P`; `negated` is the latter.
 pub fn parse(cursor: &mut Cursor<'_>, negated: bool) -> Result<Item, Refused> {
