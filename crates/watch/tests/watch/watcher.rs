@@ -73,6 +73,11 @@ impl Watcher {
         self.0.stdout_so_far()
     }
 
+    /// What it has printed as errors.
+    pub fn errors(&self) -> String {
+        self.0.stderr_so_far()
+    }
+
     /// The events of a kind so far.
     pub fn events(&self, kind: &str) -> Vec<Value> {
         let text = self.output();
