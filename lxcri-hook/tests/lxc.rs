@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{LAUNCHER, Tree, has_program, is_root, run, skip};
+use support::{LAUNCHER, Tree, copy_program, has_program, is_root, run, skip};
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -42,7 +42,7 @@ impl Container {
             fs::create_dir(path.join(dir)).unwrap();
         }
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::copy(BUSYBOX, path.join("bin/busybox")).unwrap();
+        copy_program(BUSYBOX, &path.join("bin/busybox"));
         symlink("busybox", path.join("bin/sh")).unwrap();
         let container = Container {
             tree: Tree::new(),
@@ -50,7 +50,7 @@ impl Container {
         };
         let dir = container.dir();
         fs::create_dir_all(dir.join("guest")).unwrap();
-        fs::copy(LAUNCHER, dir.join("guest/lxcri-hook")).unwrap();
+        copy_program(LAUNCHER, &dir.join("guest/lxcri-hook"));
         container
     }
 

@@ -161,14 +161,14 @@ mod tests {
     #[test]
     fn an_ended_child_is_gone() {
         let mut child = std::process::Command::new("/bin/sleep")
-            .arg("30")
+            .arg("600")
             .spawn()
             .unwrap();
         let process = Process::of(child.id() as i32).unwrap();
         assert!(!process.wait_gone(Duration::from_millis(20)).unwrap());
         assert!(process.signal(libc::SIGKILL).unwrap());
-        assert!(process.wait_gone(Duration::from_secs(5)).unwrap());
+        assert!(process.wait_gone(Duration::from_secs(60)).unwrap());
         child.wait().unwrap();
-        assert!(process.wait_gone(Duration::from_secs(5)).unwrap());
+        assert!(process.wait_gone(Duration::from_secs(60)).unwrap());
     }
 }

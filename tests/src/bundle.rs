@@ -1,11 +1,12 @@
 //! Builds bundles: a root file system of busybox or of nothing but the probe, and a config.json to be changed at will.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::command::copy_program;
 use crate::phase::Phase;
 use crate::probe::{self, Orders, Records};
 use crate::scratch::Scratch;
@@ -61,7 +62,7 @@ impl<'a> Bundle<'a> {
         for directory in ["proc", "sys", "dev", "tmp"] {
             bundle.mkdir(directory);
         }
-        copy(probe::program(), &bundle.rootfs().join("probe"));
+        copy_program(probe::program(), &bundle.rootfs().join("probe"));
         for directory in ["hooks", "inside", "out"] {
             let path = scratch.mkdir(directory);
             // Mount points are made beforehand: what a runtime makes by itself is a test of its own.
@@ -71,13 +72,13 @@ impl<'a> Bundle<'a> {
         scratch.write("out/records.jsonl", "");
         scratch.mode("out/records.jsonl", 0o666);
         for directory in ["hooks", "inside"] {
-            copy(probe::program(), &scratch.join(directory).join("probe"));
+            copy_program(probe::program(), &scratch.join(directory).join("probe"));
         }
         if image == Image::Busybox {
             for directory in ["bin", "etc", "root", "run", "var"] {
                 bundle.mkdir(directory);
             }
-            copy(&busybox(), &bundle.rootfs().join("bin/busybox"));
+            copy_program(&busybox(), &bundle.rootfs().join("bin/busybox"));
             for applet in APPLETS {
                 link("busybox", &bundle.rootfs().join("bin").join(applet));
             }
@@ -195,14 +196,6 @@ impl<'a> Bundle<'a> {
 fn busybox() -> PathBuf {
     // The packages busybox-static and busybox install different programs under this name; images need the static one.
     crate::command::find_program("busybox").unwrap_or_else(|| "/bin/busybox".into())
-}
-
-fn copy(from: &Path, to: &Path) {
-    // A file that is being executed cannot be replaced in place.
-    let _ = fs::remove_file(to);
-    fs::copy(from, to)
-        .unwrap_or_else(|e| panic!("copy {} to {}: {e}", from.display(), to.display()));
-    let _ = fs::set_permissions(to, fs::Permissions::from_mode(0o755));
 }
 
 fn link(target: &str, path: &Path) {

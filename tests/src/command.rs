@@ -23,6 +23,9 @@ use nix::unistd::Pid;
 
 use crate::sys::{self, Prepare};
 
+/// How long something that happens within milliseconds may take on a busy machine. Waiting ends when it has happened.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What callers set in the environment of every command: if it turns up in a hook, the caller's environment leaked.
 pub const CALLER_LEAK: &str = "LXCRI_TEST_CALLER=leak";
 /// The PATH of every command. The first entry is there to be recognised.
@@ -45,7 +48,7 @@ pub struct Cmd {
 }
 
 impl Cmd {
-    /// A command with a small environment of its own, empty stdin, directory `/` and half a minute of time.
+    /// A command with a small environment of its own, empty stdin, directory `/` and [`PATIENCE`] as its deadline.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         let (name, value) = CALLER_LEAK.split_once('=').unwrap_or_default();
         Cmd {
@@ -58,7 +61,7 @@ impl Cmd {
             ],
             cwd: "/".into(),
             stdin: Vec::new(),
-            deadline: Duration::from_secs(30),
+            deadline: PATIENCE,
             view: None,
             blocked: Vec::new(),
             ignored: Vec::new(),
@@ -437,6 +440,19 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     all.iter()
         .map(|directory| directory.join(name))
         .find(|file| Path::new(file).is_file())
+}
+
+/// Copies a program, or replaces it by a copy of another. Another process does it: what is open for writing here could be so
+/// in a child of another test as well, and the copy could not be executed then (ETXTBSY).
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn copy_program(from: &Path, to: &Path) {
+    let (from, to) = (from.to_string_lossy(), to.to_string_lossy());
+    assert!(
+        quiet("install", &["-m", "0755", &from, &to]),
+        "install {from} {to}"
+    );
 }
 
 /// Discards what a command prints; for helpers like umount.

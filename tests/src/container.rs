@@ -1,12 +1,11 @@
 //! A container under test, and its removal whatever happens.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
-use crate::command::{Cmd, Outcome, wait_until};
+use crate::command::{Cmd, Outcome, PATIENCE, wait_until};
 use crate::probe::{Orders, Record};
 use crate::runtime::Runtime;
 use crate::scratch::Scratch;
@@ -144,17 +143,17 @@ impl<'a> Container<'a> {
 
     /// Waits until the status is `status`.
     pub fn wait_for(&self, status: &str) -> bool {
-        wait_until(Duration::from_secs(10), || self.status() == status)
+        wait_until(PATIENCE, || self.status() == status)
     }
 
     /// Waits for what the probe observes under `label`.
     ///
     /// # Panics
-    /// When it writes nothing for five seconds.
+    /// When it writes nothing.
     #[track_caller]
     pub fn record(&self, label: &str) -> Record {
         let mut found = None;
-        wait_until(Duration::from_secs(5), || {
+        wait_until(PATIENCE, || {
             found = self.bundle.records().started(label).cloned();
             found.is_some()
         });
@@ -210,7 +209,6 @@ impl Drop for Container<'_> {
                 .command()
                 .args(["delete", "--force"])
                 .arg(&self.id)
-                .deadline(Duration::from_secs(20))
                 .run();
         }
     }

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::bundle::{Bundle, Image};
-use crate::command::{Cmd, Outcome, Running, find_program, quiet, wait_until};
+use crate::command::{Cmd, Outcome, PATIENCE, Running, find_program, quiet, wait_until};
 use crate::runtime::Runtime;
 use crate::scratch::Scratch;
 
@@ -100,7 +100,7 @@ impl<'a> Podman<'a> {
 
     /// A podman command.
     pub fn command(&self) -> Cmd {
-        let command = Cmd::new(program("podman")).deadline(Duration::from_secs(60));
+        let command = Cmd::new(program("podman")).deadline(2 * PATIENCE);
         let command = command.env("CONTAINERS_CONF", self.scratch.join("containers.conf"));
         let command = command.arg("--root").arg(self.scratch.join("storage"));
         let command = command.arg("--runroot").arg(self.scratch.join("runroot"));
@@ -171,9 +171,7 @@ impl<'a> Containerd<'a> {
             runtime: runtime.program.clone(),
             daemon: Some(daemon.spawn()),
         };
-        let answers = wait_until(Duration::from_secs(20), || {
-            containerd.command().arg("version").run().ok()
-        });
+        let answers = wait_until(PATIENCE, || containerd.command().arg("version").run().ok());
         assert!(answers, "containerd does not answer");
         let import = containerd
             .command()
@@ -187,7 +185,7 @@ impl<'a> Containerd<'a> {
 
     /// A ctr command in a namespace that is named like the marker, as the containers' cgroup is then.
     pub fn command(&self) -> Cmd {
-        let command = Cmd::new(program("ctr")).deadline(Duration::from_secs(60));
+        let command = Cmd::new(program("ctr")).deadline(2 * PATIENCE);
         command
             .arg("--address")
             .arg(self.scratch.join("containerd/sock"))
@@ -223,7 +221,7 @@ impl Drop for Containerd<'_> {
     fn drop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.signal(Signal::SIGTERM);
-            wait_until(Duration::from_secs(5), || daemon.ended());
+            wait_until(PATIENCE, || daemon.ended());
         }
         // Shims and mounts carry the marker; what the engine forgets goes with the scratch directory.
         let _ = fs::remove_file(self.scratch.join("containerd/sock"));

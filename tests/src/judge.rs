@@ -3,9 +3,8 @@
 //! lxcri must pass every case, which is seen when the judge is dropped. For another runtime the differences are printed.
 
 use std::fs;
-use std::time::Duration;
 
-use crate::command::Outcome;
+use crate::command::{Outcome, PATIENCE};
 use crate::leaks;
 use crate::runtime::Runtime;
 use crate::scratch::Scratch;
@@ -43,7 +42,7 @@ impl<'a> Judge<'a> {
         );
         self.check(
             case,
-            outcome.took < Duration::from_secs(10),
+            outcome.took < PATIENCE / 2,
             format!("took {} ms", outcome.took.as_millis()),
         );
         let lines: Vec<&str> = outcome

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
+use crate::command::copy_program;
 use crate::leaks;
 
 /// The directory. Dropping it ends what still carries its marker and removes it.
@@ -86,12 +87,18 @@ impl Scratch {
         path
     }
 
-    /// Sets a mode.
+    /// Sets a mode. A file that becomes executable is replaced by a copy, which nobody has open for writing
+    /// ([`copy_program`]).
     ///
     /// # Panics
     /// When it cannot be set.
     pub fn mode(&self, name: impl AsRef<Path>, mode: u32) {
         let path = self.join(name);
+        if mode & 0o111 != 0 && path.is_file() {
+            let copy = PathBuf::from(format!("{}.copy", path.display()));
+            copy_program(&path, &copy);
+            fs::rename(&copy, &path).unwrap_or_else(|e| panic!("rename {}: {e}", copy.display()));
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))
             .unwrap_or_else(|e| panic!("chmod {}: {e}", path.display()));
     }
@@ -106,5 +113,43 @@ impl Default for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         leaks::sweep(&self.marker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::Scratch;
+    use crate::command::Cmd;
+
+    /// A child that another thread starts in this moment has a copy of every descriptor until it executes its program.
+    #[test]
+    fn an_executable_can_be_executed_at_once() {
+        let scratch = Scratch::new();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        Cmd::new("/bin/true").run().success();
+                    }
+                });
+            }
+            let outcomes: Vec<_> = (0..200)
+                .map(|n| {
+                    let name = format!("program{n}");
+                    let path = scratch.write(&name, "#!/bin/sh\n");
+                    scratch.mode(&name, 0o755);
+                    // By another program: what keeps the file from being executed is then in its output.
+                    Cmd::new("/usr/bin/env").arg(path).run()
+                })
+                .collect();
+            done.store(true, Ordering::Relaxed);
+            for outcome in outcomes {
+                outcome.success();
+            }
+        });
     }
 }

@@ -4,24 +4,22 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
-use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
-use crate::command::wait_until;
+use crate::command::{PATIENCE, wait_until};
 use crate::sys;
 
 /// The terminal that a runtime sends to the console socket.
 ///
 /// # Panics
-/// When nothing comes within ten seconds.
+/// When nothing comes.
 pub fn receive(listener: &UnixListener) -> File {
-    let patience = Duration::from_secs(10);
     listener
         .set_nonblocking(true)
         .unwrap_or_else(|e| panic!("set_nonblocking: {e}"));
     let mut accepted = None;
-    wait_until(patience, || {
+    wait_until(PATIENCE, || {
         accepted = listener.accept().ok();
         accepted.is_some()
     });
@@ -30,7 +28,7 @@ pub fn receive(listener: &UnixListener) -> File {
     };
     let prepared = stream
         .set_nonblocking(false)
-        .and_then(|()| stream.set_read_timeout(Some(patience)));
+        .and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
     prepared.unwrap_or_else(|e| panic!("console socket: {e}"));
     let mut name = [0; 4096];
     let mut space = nix::cmsg_space!([i32; 1]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::command::{Cmd, quiet};
+use crate::command::{Cmd, copy_program};
 use crate::need;
 use crate::probe::{self, Orders};
 use crate::scratch::Scratch;
@@ -66,8 +66,7 @@ impl<'a> Wrapper<'a> {
     }
 }
 
-/// Writes an executable file. Another program does it: what is open for writing here could be so in a child of another
-/// test as well, and would be no program that can be executed then.
+/// Writes an executable file, as [`copy_program`] does.
 ///
 /// # Panics
 /// When it cannot be written.
@@ -76,11 +75,7 @@ pub fn script(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
         scratch.write(format!("{name}.text"), text),
         scratch.join(name),
     );
-    let (from, to) = (text.to_string_lossy(), path.to_string_lossy());
-    assert!(
-        quiet("install", &["-m", "0755", &from, &to]),
-        "install {from} {to}"
-    );
+    copy_program(&text, &path);
     path
 }
 

@@ -166,7 +166,7 @@ fn commands_in_the_wrong_state() {
     let mut judge = Judge::new(runtime);
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     container.start().success();
@@ -322,7 +322,7 @@ fn a_stranger_at_the_socket_of_lxc_delays_delete_only() {
         .find(|p| p.name == "poststop")
         .expect("poststop");
     let path = bundle.probe_as("hook", |orders| orders);
-    bundle.hook(poststop, serde_json::json!({"path": path, "timeout": 1}));
+    bundle.hook(poststop, serde_json::json!({"path": path, "timeout": 5}));
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     let name = format!("{}/{}/command", scratch.join("run").display(), container.id);

@@ -1,15 +1,15 @@
 //! Hooks that cannot be run, die, or print without end.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::PATIENCE;
 use lxcri_tests::container::Container;
 use lxcri_tests::judge::Judge;
 use lxcri_tests::need;
 use lxcri_tests::phase::PHASES;
 use lxcri_tests::scratch::Scratch;
+use lxcri_tests::wrapper::script;
 use serde_json::json;
 
 #[test]
@@ -31,17 +31,13 @@ fn hooks_that_cannot_be_run() {
             for side in ["hooks", "inside"] {
                 scratch.mkdir(format!("{side}/directory"));
                 scratch.write(format!("{side}/not-executable"), "");
-                fs::set_permissions(
-                    scratch.write(format!("{side}/text"), "garbage"),
-                    fs::Permissions::from_mode(0o755),
-                )
-                .expect("chmod");
+                script(&scratch, &format!("{side}/text"), "garbage");
             }
             let path = scratch.join("hooks").join(case);
             bundle.hook(phase, json!({"path": path}));
             let poststop = bundle.probe_as("poststop", |o| o);
             bundle.hook(&PHASES[5], json!({"path": poststop}));
-            bundle.shell("sleep 60");
+            bundle.shell("sleep 600");
             let container = Container::new(runtime, &scratch, &mut bundle, "c");
             let create = container.create();
             let outcome = if create.ok() {
@@ -84,7 +80,7 @@ fn a_hook_that_dies_by_a_signal() {
             o.with("say-stderr", "last words").with("signal", 9)
         });
         bundle.hook(phase, json!({"path": path}));
-        bundle.shell("sleep 60");
+        bundle.shell("sleep 600");
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
         let create = container.create();
         let outcome = if create.ok() {
@@ -111,10 +107,10 @@ fn a_hook_that_takes_too_long() {
         let scratch = Scratch::new();
         let mut bundle = Bundle::new(&scratch, Image::Busybox);
         let path = bundle.probe_as("hook", |o| {
-            o.with("say-stderr", "last words").with("sleep", 20_000)
+            o.with("say-stderr", "last words").with("sleep", 600_000)
         });
-        bundle.hook(phase, json!({"path": path, "timeout": 1}));
-        bundle.shell("sleep 60");
+        bundle.hook(phase, json!({"path": path, "timeout": 3}));
+        bundle.shell("sleep 600");
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
         let create = container.create();
         let outcome = if create.ok() {
@@ -122,7 +118,7 @@ fn a_hook_that_takes_too_long() {
         } else {
             create
         };
-        let words = [phase.name, "#1", "timed out after 1 s", "last words"];
+        let words = [phase.name, "#1", "timed out after 3 s", "last words"];
         judge.refused(phase.name, &outcome, &words);
         judge.nothing_left(phase.name, &scratch);
     }
@@ -144,7 +140,7 @@ fn a_hook_that_prints_a_hundred_megabytes() {
         bundle.hook(phase, json!({"path": path}));
     }
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
-    let outcome = container.running().deadline(Duration::from_secs(60)).run();
+    let outcome = container.running().deadline(4 * PATIENCE).run();
     judge.check("run", outcome.ok(), outcome.brief());
     judge.check(
         "output",

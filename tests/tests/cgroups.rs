@@ -72,7 +72,7 @@ fn limits_are_written() {
         let scratch = Scratch::new();
         let mut bundle = Bundle::new(&scratch, Image::Busybox);
         bundle.config["linux"]["resources"] = limit.resources.clone();
-        bundle.shell("sleep 60");
+        bundle.shell("sleep 600");
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
         let Some((path, v1)) = directory(runtime.layout, &container.id, limit.controller) else {
             continue;
@@ -97,7 +97,7 @@ fn init_is_in_its_cgroup_everywhere() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     let table = fs::read_to_string(format!("/proc/{}/cgroup", container.pid().expect("a pid")))
@@ -131,7 +131,7 @@ fn nested_and_missing_paths() {
     for path in [Some("parent/child"), None] {
         let scratch = Scratch::new();
         let mut bundle = Bundle::new(&scratch, Image::Busybox);
-        bundle.shell("sleep 60");
+        bundle.shell("sleep 600");
         // The setting is taken back after the constructor has filled it in.
         drop(Container::of_saved(runtime, &scratch, &bundle, "c"));
         if let Some(path) = path {

@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::Cmd;
+use lxcri_tests::command::{Cmd, PATIENCE};
 use lxcri_tests::container::Container;
 use lxcri_tests::phase::PHASES;
 use lxcri_tests::runtime::Runtime;
@@ -32,7 +31,7 @@ fn prepare<'a>(scratch: &'a Scratch, name: &str) -> Bundle<'a> {
 fn life(runtime: &Runtime, scratch: &Scratch, bundle: &Bundle<'_>, n: usize) -> Result<(), String> {
     let container = Container::of_saved(runtime, scratch, bundle, &format!("c{n}"));
     let run = |cmd: Cmd| {
-        let outcome = cmd.deadline(Duration::from_secs(120)).run();
+        let outcome = cmd.deadline(4 * PATIENCE).run();
         if outcome.ok() {
             Ok(())
         } else {
@@ -109,7 +108,7 @@ fn of_many_starts_one_succeeds() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     let container = &container;
@@ -141,7 +140,7 @@ fn create_and_delete_race() {
     let Some(runtime) = need::lxcri() else { return };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     let container = &container;
     for _ in 0..5 {
@@ -173,7 +172,7 @@ fn of_many_deletes_none_hangs() {
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
     let path = bundle.probe_as("poststop", |o| o);
     bundle.hook(&PHASES[5], serde_json::json!({ "path": path }));
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     container.start().success();

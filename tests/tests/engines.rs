@@ -1,10 +1,9 @@
 //! Engines with the runtime under test: podman, and containerd through ctr.
 
 use std::fs;
-use std::time::Duration;
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::wait_until;
+use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::engine::{Containerd, IMAGE, Podman};
 use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
@@ -80,7 +79,7 @@ fn podman_run() {
         outcome.stdout
     );
     drop(podman);
-    leaks_but_parents(&scratch);
+    leaks::assert_none_but_parents(scratch.marker());
 }
 
 #[test]
@@ -142,7 +141,7 @@ fn podman_detached_kill_and_shared_network() {
     assert_eq!(status(), "exited");
     podman.command().args(["rm", &first]).run().success();
     drop(podman);
-    leaks_but_parents(&scratch);
+    leaks::assert_none_but_parents(scratch.marker());
 }
 
 #[test]
@@ -174,19 +173,8 @@ fn podman_with_hooks() {
         .arg(format!("/{}", scratch.marker()));
     command.args([IMAGE, "/bin/true"]).run().success();
     let expected: Vec<String> = stages.iter().map(|stage| format!("host:{stage}")).collect();
-    let complete = wait_until(Duration::from_secs(5), || {
-        bundle.records().labels("start") == expected
-    });
+    let complete = wait_until(PATIENCE, || bundle.records().labels("start") == expected);
     assert!(complete, "{:?}", bundle.records().labels("start"));
-}
-
-/// The parent cgroup and conmon's are the engine's, which leaves them to the next container.
-fn leaks_but_parents(scratch: &Scratch) {
-    let mut found = leaks::left_behind(scratch.marker());
-    found
-        .cgroups
-        .retain(|path| !path.ends_with(scratch.marker()) && !path.ends_with("conmon"));
-    assert!(found.is_empty(), "left behind: {found:?}");
 }
 
 #[test]
@@ -219,9 +207,7 @@ fn containerd_run() {
         .args(["task", "kill", "--signal", "KILL", "second"])
         .run()
         .success();
-    let stopped = wait_until(Duration::from_secs(5), || {
-        containerd.task("second") == "STOPPED"
-    });
+    let stopped = wait_until(PATIENCE, || containerd.task("second") == "STOPPED");
     assert!(stopped, "task is {}", containerd.task("second"));
     // ctr tells the exit status by its own or in a warning, depending on the version.
     let delete = containerd
@@ -238,5 +224,5 @@ fn containerd_run() {
         .run()
         .success();
     drop(containerd);
-    leaks_but_parents(&scratch);
+    leaks::assert_none_but_parents(scratch.marker());
 }

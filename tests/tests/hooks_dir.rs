@@ -1,11 +1,10 @@
 //! `lxcri create` with hooks that stand in files of their own: `--hooks-dir` and the configuration file.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::{Cmd, Outcome};
+use lxcri_tests::command::{Cmd, Outcome, copy_program};
 use lxcri_tests::container::Container;
 use lxcri_tests::judge::Judge;
 use lxcri_tests::need;
@@ -31,9 +30,7 @@ fn put(scratch: &Scratch, name: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Pat
 
 /// An executable script on the host.
 fn script(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
-    let path = scratch.write(name, format!("#!/bin/sh\n{text}\n"));
-    scratch.mode(name, 0o755);
-    path
+    lxcri_tests::wrapper::script(scratch, name, &format!("#!/bin/sh\n{text}\n"))
 }
 
 /// The digest of a file as pins have it.
@@ -89,7 +86,7 @@ fn hooks_of_every_stage_run_after_those_of_the_bundle() {
     other["when"] = json!({"annotations": {"^org\\.example$": "^yes$"}});
     put(&scratch, "hooks.d/other.json", other.to_string());
     bundle.config["annotations"] = json!({"org.example": "no"});
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     create(&container, &[scratch.join("hooks.d")]).success();
     container.start().success();
@@ -210,7 +207,7 @@ fn the_configuration_names_directories_and_what_a_bad_file_means() {
         "c/hooks.json",
         json!({"prestart": [{"path": json}, {"path": "/usr/bin/container-hooks"}]}).to_string(),
     );
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let configuration = |on_error: &str| {
         let text = format!(
             "hooks-dirs = [{:?}]\nhooks-json = {hooks_json:?}\nhooks-on-error = \"{on_error}\"\n",
@@ -247,7 +244,7 @@ fn precreate_hooks_change_the_configuration_before_it_is_checked() {
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
     // Refused as it stands, and the bundle is the working directory.
     bundle.config["process"]["cwd"] = json!("relative");
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let hook = script(&scratch, "fix", "sed s,relative,/tmp, | tee seen");
     put(
         &scratch,
@@ -289,12 +286,12 @@ fn a_precreate_hook_that_fails_fails_create_and_nothing_is_made() {
             "sed s/1.0.2/9.9.9/",
             ["after its precreate hooks: ", "/ociVersion"],
         ),
-        ("timeout", "sleep 60", ["timed out after 1 s", ""]),
+        ("timeout", "sleep 600", ["timed out after 1 s", ""]),
     ] {
         let scratch = Scratch::new();
         let mut bundle = Bundle::new(&scratch, Image::Busybox);
         let mut file = hook_file(&script(&scratch, "hook", text), &["precreate"]);
-        file["hook"]["timeout"] = json!(1);
+        file["hook"]["timeout"] = json!(if case == "timeout" { 1 } else { 30 });
         put(&scratch, "hooks.d/a.json", file.to_string());
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
         let outcome = create(&container, &[scratch.join("hooks.d")]);
@@ -306,19 +303,18 @@ fn a_precreate_hook_that_fails_fails_create_and_nothing_is_made() {
 fn pinned<'a>(scratch: &'a Scratch, stage: &str) -> (Bundle<'a>, PathBuf) {
     let mut bundle = Bundle::new(scratch, Image::Busybox);
     let hook = scratch.join("pinned");
-    fs::copy("/bin/true", &hook).expect("copy /bin/true");
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("chmod");
+    copy_program(Path::new("/bin/true"), &hook);
     let mut file = hook_file(&hook, &[stage]);
     file["lxcri"] = json!({"sha256": sha256(&hook)});
     put(scratch, "hooks.d/pinned.json", file.to_string());
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     (bundle, hook)
 }
 
 /// Replaces an executable by another one, as an upgrade does.
 fn change(hook: &Path) {
     let temporary = hook.with_extension("new");
-    fs::copy("/bin/false", &temporary).expect("copy /bin/false");
+    copy_program(Path::new("/bin/false"), &temporary);
     fs::rename(&temporary, hook).expect("rename");
 }
 
@@ -372,7 +368,7 @@ fn a_pinned_hook_is_compared_again_when_it_runs() {
     assert!(!first.is_on_disk());
     first.forget();
 
-    fs::copy("/bin/true", scratch.join("back")).expect("copy /bin/true");
+    copy_program(Path::new("/bin/true"), &scratch.join("back"));
     fs::rename(scratch.join("back"), &hook).expect("rename");
     put(
         &scratch,

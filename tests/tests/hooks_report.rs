@@ -39,7 +39,7 @@ fn bundle(scratch: &Scratch) -> Bundle<'_> {
             bundle.hook(phase, json!({"path": path, "args": ["name", "two words"]}));
         }
     }
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     bundle
 }
 

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::wait_until;
+use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::engine::{Containerd, IMAGE, Podman};
 use lxcri_tests::runtime::Runtime;
 use lxcri_tests::scratch::Scratch;
@@ -73,7 +72,7 @@ fn expected() -> Vec<String> {
 
 /// Waits for poststop, which engines may run after they have answered.
 fn ran(bundle: &Bundle<'_>) -> Vec<String> {
-    wait_until(Duration::from_secs(10), || {
+    wait_until(PATIENCE, || {
         bundle.records().started("host:poststop").is_some()
     });
     let records = bundle.records();
@@ -115,7 +114,7 @@ fn podman_with_the_wrapper_as_its_runtime() {
     let outcome = run().args([IMAGE, "/bin/cat", "/note"]).run().failure();
     assert!(outcome.stderr.contains("bad.json"), "{outcome}");
     drop(podman);
-    leaks_but_parents(&scratch);
+    leaks::assert_none_but_parents(scratch.marker());
 }
 
 /// Podman reads hook files itself, and writes down no environment where a file has none. Its poststop hooks it runs itself
@@ -143,7 +142,7 @@ fn podman_with_the_same_hook_files_runs_what_it_writes_down_once() {
     };
     assert_eq!(but_poststop(ran(&bundle)), but_poststop(expected()));
     drop(podman);
-    leaks_but_parents(&scratch);
+    leaks::assert_none_but_parents(scratch.marker());
 }
 
 #[test]
@@ -174,16 +173,7 @@ fn containerd_with_the_wrapper_as_its_runtime() {
         .failure();
     assert!(outcome.stderr.contains("bad.json"), "{outcome}");
     drop(containerd);
-    leaks_but_parents(&scratch);
+    leaks::assert_none_but_parents(scratch.marker());
     let left = fs::read_dir(scratch.join("runtime-root")).map(|all| all.flatten().count());
     assert!(left.unwrap_or(0) <= 1, "no container is left");
-}
-
-/// The parent cgroup and conmon's are the engine's, which leaves them to the next container.
-fn leaks_but_parents(scratch: &Scratch) {
-    let mut found = leaks::left_behind(scratch.marker());
-    found
-        .cgroups
-        .retain(|path| !path.ends_with(scratch.marker()) && !path.ends_with("conmon"));
-    assert!(found.is_empty(), "left behind: {found:?}");
 }

@@ -1,9 +1,7 @@
 //! The commands of a container's life: create, start, state, kill, delete, list and run.
 
-use std::time::Duration;
-
 use lxcri_tests::bundle::{Bundle, Image, PATIENT};
-use lxcri_tests::command::wait_until;
+use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::container::Container;
 use lxcri_tests::runtime::{Kind, Runtime};
 use lxcri_tests::scratch::Scratch;
@@ -131,9 +129,7 @@ fn kill_takes_names_and_numbers() {
         bundle.shell(PATIENT);
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
         let running = container.running().spawn();
-        assert!(wait_until(Duration::from_secs(5), || running
-            .stdout_so_far()
-            == "ready\n"));
+        assert!(wait_until(PATIENCE, || running.stdout_so_far() == "ready\n"));
         container.kill(signal).success();
         assert_eq!(running.wait().code(), 42, "{signal}");
     }
@@ -152,9 +148,7 @@ fn kill_all_reaches_every_process() {
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     let create = container.create().success();
     container.start().success();
-    assert!(wait_until(Duration::from_secs(5), || create.output_now()
-        [0]
-        == "ready\n"));
+    assert!(wait_until(PATIENCE, || create.output_now()[0] == "ready\n"));
     container
         .command()
         .args(["kill", "--all"])
@@ -163,9 +157,7 @@ fn kill_all_reaches_every_process() {
         .run()
         .success();
     assert!(container.wait_for("stopped"));
-    let gone = wait_until(Duration::from_secs(2), || {
-        leaks::processes(scratch.marker()).is_empty()
-    });
+    let gone = wait_until(PATIENCE, || leaks::processes(scratch.marker()).is_empty());
     assert!(gone, "{:?}", leaks::processes(scratch.marker()));
     container.delete().success();
 }
@@ -205,7 +197,7 @@ fn delete_force_ends_what_runs() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("trap '' TERM; sleep 60 & wait");
+    bundle.shell("trap '' TERM; sleep 600 & wait");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     container.start().success();
@@ -221,7 +213,7 @@ fn list_shows_every_container() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let first = Container::new(runtime, &scratch, &mut bundle, "first");
     let empty = first
         .command()
@@ -306,7 +298,7 @@ fn options_stand_before_or_after_the_id() {
     let Some(runtime) = need::lxcri() else { return };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     let create = container
         .command()

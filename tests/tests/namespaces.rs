@@ -82,7 +82,7 @@ fn namespaces_of_another_container() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let first = Container::new(runtime, &scratch, &mut bundle, "first");
     first.create().success();
     first.start().success();

@@ -1,9 +1,7 @@
 //! The command `run`, and what becomes of the caller's stdio and signals.
 
-use std::time::Duration;
-
 use lxcri_tests::bundle::{Bundle, Image, PATIENT};
-use lxcri_tests::command::wait_until;
+use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::container::Container;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
@@ -60,9 +58,7 @@ fn run_returns_128_and_the_signal() {
     bundle.shell(PATIENT);
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     let running = container.running().spawn();
-    assert!(wait_until(Duration::from_secs(5), || running
-        .stdout_so_far()
-        == "ready\n"));
+    assert!(wait_until(PATIENCE, || running.stdout_so_far() == "ready\n"));
     container.kill("KILL").success();
     assert_eq!(running.wait().code(), 128 + 9);
     leaks::assert_none(scratch.marker());
@@ -79,9 +75,7 @@ fn run_forwards_signals() {
         bundle.shell(PATIENT);
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
         let running = container.running().spawn();
-        assert!(wait_until(Duration::from_secs(5), || running
-            .stdout_so_far()
-            == "ready\n"));
+        assert!(wait_until(PATIENCE, || running.stdout_so_far() == "ready\n"));
         running.signal(signal);
         assert_eq!(running.wait().code(), 42, "{signal}");
     }

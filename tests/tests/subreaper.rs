@@ -2,9 +2,11 @@
 //!
 //! A test program of its own, because the orphans of every test in it become its children.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::PATIENCE;
 use lxcri_tests::container::Container;
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
@@ -13,9 +15,12 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+/// One test at a time, since the children of one are children of the other, too.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Waits for `pid`, but not for ever.
 fn reap(pid: Pid) -> WaitStatus {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     loop {
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) if Instant::now() < end => {
@@ -32,10 +37,11 @@ fn init_is_a_child_of_the_subreaper() {
     let Some(runtime) = need::runtime() else {
         return;
     };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     set_child_subreaper(true).expect("prctl(PR_SET_CHILD_SUBREAPER)");
     let ends = [
         ("exit 7", None),
-        ("sleep 60", Some("KILL")),
+        ("sleep 600", Some("KILL")),
         ("exit 0", None),
     ];
     for (script, signal) in ends {
@@ -74,6 +80,7 @@ fn a_zombie_is_stopped() {
     let Some(runtime) = need::runtime() else {
         return;
     };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     set_child_subreaper(true).expect("prctl(PR_SET_CHILD_SUBREAPER)");
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);

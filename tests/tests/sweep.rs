@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::{Cmd, Running};
+use lxcri_tests::command::{Cmd, Running, wait_until};
 use lxcri_tests::container::Container;
 use lxcri_tests::phase::PHASES;
 use lxcri_tests::runtime::Runtime;
@@ -132,13 +132,16 @@ fn kill_after(
 /// Whether the state is true, at the latest when everything has come to rest: what the killed command had set in motion
 /// may go on for a moment.
 fn settled_truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
-    truth(container, verb).or_else(|problem| {
-        if problem.contains("still running") {
-            return Err(problem);
-        }
-        sleep(Duration::from_millis(300));
-        truth(container, verb)
-    })
+    let mut result = Ok(());
+    wait_until(Duration::from_secs(10), || {
+        result = truth(container, verb);
+        // A command that hangs does not come to rest.
+        result
+            .as_ref()
+            .err()
+            .is_none_or(|problem| problem.contains("still running"))
+    });
+    result
 }
 
 /// Whether the state is true now. Nothing that is half done may be called created or running.
@@ -163,10 +166,7 @@ fn truth(container: &Container<'_>, verb: Verb) -> Result<(), String> {
         "created" if !alive => Err(format!("created, but pid {pid:?} is not its init")),
         "created" => {
             // It must be a whole container: it can be started.
-            let start = container
-                .verb("start")
-                .deadline(Duration::from_secs(5))
-                .run();
+            let start = container.start();
             if start.ok() {
                 Ok(())
             } else {

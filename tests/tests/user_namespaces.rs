@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::{Cmd, Running, wait_until};
+use lxcri_tests::command::{Cmd, PATIENCE, Running, wait_until};
 use lxcri_tests::container::Container;
 use lxcri_tests::phase::{PHASES, Place};
 use lxcri_tests::scratch::Scratch;
@@ -21,13 +20,13 @@ struct Owner(Running);
 
 impl Owner {
     fn new() -> Self {
-        let owner = Owner(Cmd::new("unshare").args(["--user", "sleep", "60"]).spawn());
+        let owner = Owner(Cmd::new("unshare").args(["--user", "sleep", "600"]).spawn());
         let own = fs::read_link("/proc/self/ns/user").expect("a link");
         let made = || {
             let command = fs::read_to_string(owner.file("comm")).unwrap_or_default();
             fs::read_link(owner.path()).is_ok_and(|l| l != own) && command == "sleep\n"
         };
-        assert!(wait_until(Duration::from_secs(10), made), "no namespace");
+        assert!(wait_until(PATIENCE, made), "no namespace");
         for map in ["uid_map", "gid_map"] {
             fs::write(owner.file(map), format!("0 {FIRST} {COUNT}\n")).expect(map);
         }
@@ -143,7 +142,7 @@ fn two_containers_in_one_namespace() {
     let owner = Owner::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
     join(&mut bundle, &owner.path());
-    bundle.shell("sleep 60");
+    bundle.shell("sleep 600");
     let first = Container::new(runtime, &scratch, &mut bundle, "first");
     first.create().success();
     first.start().success();

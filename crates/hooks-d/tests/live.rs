@@ -233,7 +233,17 @@ fn a_thousand_writes_a_second_show_no_gap() {
     });
     let began = Instant::now();
     let mut looks = 0;
-    while began.elapsed() < Duration::from_secs(3) {
+    let writes = |writer: &Writer| writer.writes.load(Ordering::Relaxed);
+    // Three seconds, and longer where the machine is too busy to show anything in that time.
+    while began.elapsed() < Duration::from_secs(3)
+        || looks <= 100
+        || changes.load(Ordering::Relaxed) <= 3
+        || writes(&in_place).min(writes(&renamed)) <= 300
+    {
+        assert!(
+            began.elapsed() < 2 * DEADLINE,
+            "{looks} looks, too little happens"
+        );
         let files = live.current();
         assert!(files.verdict().is_ok());
         let hooks = files.select(&container(&[], &["sh"])).hooks;
@@ -244,13 +254,6 @@ fn a_thousand_writes_a_second_show_no_gap() {
         assert_eq!(names, ["in_place", "renamed", "still"]);
         looks += 1;
         thread::sleep(Duration::from_micros(200));
-    }
-    assert!(looks > 100 && changes.load(Ordering::Relaxed) > 3);
-    for writer in [&in_place, &renamed] {
-        assert!(
-            writer.writes.load(Ordering::Relaxed) > 300,
-            "too few writes to show anything"
-        );
     }
 }
 
@@ -349,7 +352,7 @@ fn a_change_is_told_and_no_change_is_not() {
     })
     .unwrap();
     // The same content again, and a file that does not count.
-    tree.hook("d/a.json", &["1"]);
+    replace(&tree, "d/a.json", &["1"]);
     tree.write("d/README", "x");
     assert!(told.recv_timeout(Duration::from_millis(500)).is_err());
     tree.hook("d/a.json", &["2"]);

@@ -1,7 +1,7 @@
 //! A container in namespaces of its own whose root file system holds nothing but busybox.
 
 use super::runtime::{Connection, Listener};
-use super::{LAUNCHER, Tree, finish, has_program, is_root, skip};
+use super::{LAUNCHER, Tree, copy_program, finish, has_program, is_root, skip};
 use call_list::{Capabilities, Process, Rlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -69,7 +69,7 @@ impl Container {
         };
         let guest = Tree::new();
         guest.write("init/calls", &process.compile().unwrap());
-        fs::copy(LAUNCHER, guest.join("lxcri-hook")).unwrap();
+        copy_program(LAUNCHER, &guest.join("lxcri-hook"));
         mkfifo(&guest.join("syncfifo"), Mode::S_IRWXU).unwrap();
         let rootfs = tempfile::tempdir().unwrap();
         fs::set_permissions(rootfs.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -81,7 +81,7 @@ impl Container {
             fs::Permissions::from_mode(0o1777),
         )
         .unwrap();
-        fs::copy(BUSYBOX, rootfs.path().join("bin/busybox")).unwrap();
+        copy_program(BUSYBOX, &rootfs.path().join("bin/busybox"));
         Container { guest, rootfs }
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// The program under test.
 pub const LAUNCHER: &str = env!("CARGO_BIN_EXE_lxcri-hook");
 /// No test waits longer for anything.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A container directory with a hook tree.
 pub struct Tree {
@@ -204,6 +204,13 @@ pub fn eventually(what: &str, mut test: impl FnMut() -> bool) {
         assert!(begin.elapsed() < LIMIT, "not within {LIMIT:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Copies a program. Another process does it: what is open for writing here could be so in a child of another test as well,
+/// and the copy could not be executed then (ETXTBSY).
+pub fn copy_program(from: &str, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp");
+    assert!(status.success(), "cp {from} {}", to.display());
 }
 
 /// Whether a process exists and is no zombie.

@@ -331,7 +331,7 @@ fn a_limit_below_what_is_in_use_is_refused_when_asked_to_check(layout: &CgroupLa
     });
     let fd = fds.into_iter().nth(member.unwrap()).unwrap();
     let child = Command::new("sh")
-        .args(["-c", "echo 0 >&0; exec sleep 60"])
+        .args(["-c", "echo 0 >&0; exec sleep 600"])
         .stdin(Stdio::from(fd))
         .spawn()
         .unwrap();

@@ -58,8 +58,11 @@ pub fn unique() -> String {
     )
 }
 
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
 pub fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+    Instant::now() + PATIENCE
 }
 
 /// A cgroup that is killed and removed at the end of the test.
@@ -93,7 +96,10 @@ pub struct Sleeper(pub Child);
 
 impl Sleeper {
     pub fn new() -> Self {
-        let sleep = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn();
+        let sleep = Command::new("sleep")
+            .arg("600")
+            .stdin(Stdio::null())
+            .spawn();
         Sleeper(sleep.unwrap())
     }
 

@@ -28,7 +28,7 @@ pub const ROOTFS: &str = "LXCRI_TEST_ROOTFS";
 pub const WANT: &str = "LXCRI_TEST_WANT";
 
 /// No request takes anywhere near as long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use lxcri_tests::cgroups::Layout;
-use lxcri_tests::command::{Cmd, find_program, quiet, wait_until};
+use lxcri_tests::command::{Cmd, PATIENCE, find_program, quiet, wait_until};
 use lxcri_tests::engine::{Containerd, IMAGE, Podman};
 use lxcri_tests::need;
 use lxcri_tests::runtime::Runtime;
@@ -102,7 +101,7 @@ fn podman_takes_our_runtime_as_its_default() {
         .arg("--runroot")
         .arg(scratch.join("runroot"))
         .args(["--storage-driver", "vfs", "info", "--format", "json"])
-        .deadline(Duration::from_secs(60));
+        .deadline(2 * PATIENCE);
     let info: Value = serde_json::from_str(&command.run().success().stdout).expect("info is JSON");
     let runtime = &info["host"]["ociRuntime"];
     assert_eq!(runtime["name"], "ours");
@@ -136,7 +135,7 @@ fn runc(scratch: &Scratch) -> Option<Runtime> {
 fn is_in_use(ctl: &Ctl<'_>, runtime: &Path, id: &str) {
     ctl.configure(runtime);
     let users = || ctl.status()["configured"][0]["containers"].to_string();
-    let seen = wait_until(Duration::from_secs(10), || users().contains(id));
+    let seen = wait_until(PATIENCE, || users().contains(id));
     assert!(seen, "{id} is not among {}", users());
     let warning = ctl.unconfigure();
     assert!(
@@ -187,7 +186,7 @@ fn a_living_container_of_containerd_is_seen() {
     is_in_use(&ctl, &runtime.program, &id);
     let kill = ["task", "kill", "--signal", "SIGKILL", &id];
     containerd.command().args(kill).run().success();
-    let stopped = wait_until(Duration::from_secs(5), || containerd.task(&id) == "STOPPED");
+    let stopped = wait_until(PATIENCE, || containerd.task(&id) == "STOPPED");
     assert!(stopped, "{}", containerd.task(&id));
     containerd.command().args(["task", "delete", &id]).run();
     containerd
@@ -233,7 +232,7 @@ fn a_hook_for_every_container_of_podman_in_three_commands() {
             .and_then(|path| fs::read_to_string(path).ok());
         let both = format!("{harness}{}", ours.as_deref().unwrap_or_default());
         let command = Cmd::new(find_program("podman").expect("podman is installed"))
-            .deadline(Duration::from_secs(60))
+            .deadline(2 * PATIENCE)
             .env("CONTAINERS_CONF", scratch.write("both.conf", both));
         let command = match ours {
             Some(_) => command,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use lxcri_tests::command::{Cmd, find_program, quiet, wait_until};
+use lxcri_tests::command::{Cmd, PATIENCE, find_program, quiet, wait_until};
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::wrapper::script;
@@ -129,12 +129,9 @@ fn a_stranger_s_process_does_not_hold_up_status() {
             .cwd(scratch.join("ns/mine"))
             .spawn();
         let ready = || stranger.stdout_so_far().contains("ready");
-        assert!(
-            wait_until(Duration::from_secs(10), ready),
-            "no process of {user}"
-        );
+        assert!(wait_until(PATIENCE, ready), "no process of {user}");
         ctl.configure(Path::new("/bin/true"));
-        let command = ctl.command("status").deadline(Duration::from_secs(20));
+        let command = ctl.command("status");
         command.run().success();
     }
 }

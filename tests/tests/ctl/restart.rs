@@ -1,8 +1,6 @@
 //! How a daemon learns of a change: daemons that are scripts, in a pid namespace of their own, and a systemctl that is one.
 
-use std::time::Duration;
-
-use lxcri_tests::command::{Cmd, Outcome, find_program};
+use lxcri_tests::command::{Cmd, Outcome, PATIENCE, find_program};
 use lxcri_tests::need;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::wrapper::script;
@@ -37,12 +35,7 @@ fn shell(scratch: &Scratch, engine: &str, script: &str) -> Option<Outcome> {
         &text,
     ]);
     let path = format!("{}:/usr/bin:/bin", scratch.join("bin").display());
-    Some(
-        command
-            .env("PATH", path)
-            .deadline(Duration::from_secs(60))
-            .run(),
-    )
+    Some(command.env("PATH", path).deadline(2 * PATIENCE).run())
 }
 
 #[test]
@@ -56,7 +49,7 @@ fn docker_and_crio_get_sighup() {
         script(&scratch, &format!("bin/{daemon}"), DAEMON);
         let text = format!(
             "./{daemon} & ready 1\nconfigure --restart signal || exit\n\
-             for i in $(seq 100); do test -e {daemon}.log && break; sleep 0.05; done\ncat {daemon}.log"
+             for i in $(seq 1000); do test -e {daemon}.log && break; sleep 0.05; done\ncat {daemon}.log"
         );
         let Some(outcome) = shell(&scratch, engine, &text) else {
             return;

@@ -92,7 +92,7 @@ pub fn live(
     let records_file = bundle.records_file();
     let mut container = Container::new(runtime, scratch, bundle, "c");
     let read = || Records::read(&records_file);
-    let run = |cmd: Cmd| caller(cmd.deadline(Duration::from_secs(15))).run();
+    let run = |cmd: Cmd| caller(cmd).run();
 
     let create = run(container.creation());
     let pid = container.pid();
@@ -132,7 +132,7 @@ fn survivor(container: &Container<'_>, scratch: &Scratch) -> Option<String> {
     }
     // Processes in the container's cgroup or with its paths; a killed one needs a moment to disappear.
     let mut left = Vec::new();
-    wait_until(Duration::from_millis(500), || {
+    wait_until(Duration::from_secs(10), || {
         left = lxcri_tests::leaks::processes(scratch.marker());
         left.is_empty()
     });

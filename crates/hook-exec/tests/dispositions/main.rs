@@ -37,7 +37,7 @@ fn helper(name: &str, pid_file: Option<&Path>) -> std::process::Child {
 }
 
 fn wait(mut child: std::process::Child) -> std::process::ExitStatus {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
@@ -125,7 +125,7 @@ fn runs_a_long_hook() {
         ..Context::new(b"", Path::new("/"))
     };
     run_hook(
-        &sh(&format!("echo $$ >{file}; exec sleep 60")),
+        &sh(&format!("echo $$ >{file}; exec sleep 600")),
         Phase::Prestart,
         1,
         &context,
@@ -133,7 +133,7 @@ fn runs_a_long_hook() {
 }
 
 fn soon<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if let Some(found) = look() {
             return Some(found);

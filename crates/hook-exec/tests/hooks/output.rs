@@ -22,7 +22,7 @@ fn a_hundred_megabytes_do_not_block() {
     let script = "head -c 100000000 /dev/zero | tr '\\0' x; echo out; \
                   head -c 1000000 /dev/zero | tr '\\0' y >&2; echo err >&2";
     let record = succeeded(run_within(
-        Duration::from_secs(60),
+        Duration::from_secs(300),
         sh(script),
         STATE,
         Path::new("/"),
@@ -45,9 +45,9 @@ fn output_right_before_the_end_is_not_lost() {
 #[test]
 fn a_grandchild_with_open_output_is_not_waited_for() {
     let start = Instant::now();
-    let record = succeeded(run(sh("sleep 60 & echo $!")));
+    let record = succeeded(run(sh("sleep 600 & echo $!")));
     assert!(
-        start.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(60),
         "{:?}",
         start.elapsed()
     );

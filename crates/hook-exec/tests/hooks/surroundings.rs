@@ -4,7 +4,6 @@ use std::fs::File;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
-use std::time::Duration;
 
 use hook_exec::{Context, Cwd};
 use hook_model::{DEFAULT_PATH, Hook, Phase};
@@ -92,26 +91,14 @@ fn the_state_is_on_stdin() {
     );
     let by_name = succeeded(run(program("/bin/cat", &["cat", "/dev/stdin"])));
     assert_eq!(by_name.stdout.as_bytes(), STATE);
-    let empty = run_within(
-        Duration::from_secs(10),
-        program("/bin/cat", &["cat"]),
-        b"",
-        Path::new("/"),
-    );
+    let empty = run_within(PATIENCE, program("/bin/cat", &["cat"]), b"", Path::new("/"));
     assert_eq!(succeeded(empty).stdout, "");
 }
 
 #[test]
 fn a_large_state_need_not_be_read() {
     let state = vec![b' '; 1 << 20];
-    let with = |script: &str| {
-        succeeded(run_within(
-            Duration::from_secs(10),
-            sh(script),
-            &state,
-            Path::new("/"),
-        ))
-    };
+    let with = |script: &str| succeeded(run_within(PATIENCE, sh(script), &state, Path::new("/")));
     with("exit 0");
     with("exec 0<&-; sleep 0.05");
     with("head -c 10 >/dev/null");
@@ -154,22 +141,12 @@ fn the_working_directory_is_the_given_one() {
 
 #[test]
 fn a_missing_working_directory_is_an_error() {
-    let record = run_within(
-        Duration::from_secs(10),
-        sh("exit 0"),
-        STATE,
-        Path::new("/no/such/bundle"),
-    );
+    let record = run_within(PATIENCE, sh("exit 0"), STATE, Path::new("/no/such/bundle"));
     assert_eq!(
         record.error.as_deref(),
         Some("open(/no/such/bundle, O_PATH|O_DIRECTORY): no such file or directory (ENOENT)")
     );
-    let record = run_within(
-        Duration::from_secs(10),
-        sh("exit 0"),
-        STATE,
-        Path::new("/dev/null"),
-    );
+    let record = run_within(PATIENCE, sh("exit 0"), STATE, Path::new("/dev/null"));
     assert!(
         record
             .error

@@ -17,9 +17,9 @@ fn with_timeout(seconds: u64, script: &str) -> Hook {
 #[test]
 fn a_hook_that_is_too_slow_is_killed() {
     let start = Instant::now();
-    let record = run(with_timeout(1, "echo started; exec sleep 60"));
+    let record = run(with_timeout(2, "echo started; exec sleep 600"));
     assert!(
-        (1..4).contains(&start.elapsed().as_secs()),
+        (2..60).contains(&start.elapsed().as_secs()),
         "{:?}",
         start.elapsed()
     );
@@ -29,13 +29,13 @@ fn a_hook_that_is_too_slow_is_killed() {
     );
     assert_eq!(record.stdout, "started\n", "what it wrote before is kept");
     let line = record.failure().unwrap().to_string();
-    assert_eq!(line, "createRuntime hook #1 (/bin/sh): timed out after 1 s");
+    assert_eq!(line, "createRuntime hook #1 (/bin/sh): timed out after 2 s");
 }
 
 #[test]
 fn its_whole_group_is_killed() {
     let record = run(with_timeout(
-        1,
+        2,
         "trap '' TERM; sh -c 'trap \"\" TERM INT HUP; echo $$; while :; do sleep 60; done'",
     ));
     let grandchild = Reaper(record.stdout.trim().parse().unwrap());
@@ -48,7 +48,7 @@ fn output_does_not_stop_the_clock() {
     let start = Instant::now();
     let record = run(with_timeout(1, "exec yes"));
     assert!(
-        record.timed_out && start.elapsed() < Duration::from_secs(4),
+        record.timed_out && start.elapsed() < Duration::from_secs(60),
         "{:?}",
         start.elapsed()
     );
@@ -61,8 +61,8 @@ fn a_stopped_hook_is_killed() {
 
 #[test]
 fn a_hook_in_time_is_left_alone() {
-    let record = succeeded(run(with_timeout(5, "echo $OCI_HOOK_TIMEOUT; sleep 0.1")));
-    assert_eq!(record.stdout, "5\n");
+    let record = succeeded(run(with_timeout(50, "echo $OCI_HOOK_TIMEOUT; sleep 0.1")));
+    assert_eq!(record.stdout, "50\n");
     // Longer than any clock goes.
     succeeded(run(with_timeout(i64::MAX as u64, "exit 0")));
     succeeded(run(with_timeout(u64::MAX, "exit 0")));
@@ -70,9 +70,9 @@ fn a_hook_in_time_is_left_alone() {
 
 #[test]
 fn an_orphan_of_a_timely_hook_is_not_killed() {
-    let record = succeeded(run(with_timeout(1, "sleep 60 & echo $!")));
+    let record = succeeded(run(with_timeout(3, "sleep 600 & echo $!")));
     let grandchild = Reaper(record.stdout.trim().parse().unwrap());
-    std::thread::sleep(Duration::from_millis(1200));
+    std::thread::sleep(Duration::from_millis(3200));
     assert!(alive(grandchild.0));
 }
 
@@ -82,9 +82,9 @@ fn a_deadline_of_several_hooks_covers_each() {
     let cwd = std::path::Path::new("/");
     let mut context = hook_exec::Context::new(b"{}", cwd);
     context.deadline = Some(start + Duration::from_millis(300));
-    for hook in [sh("sleep 60"), with_timeout(30, "sleep 60")] {
+    for hook in [sh("sleep 600"), with_timeout(300, "sleep 600")] {
         let record = run_hook(&hook, hook_model::Phase::Prestart, 1, &context);
         assert!(record.timed_out, "{record:?}");
     }
-    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(start.elapsed() < Duration::from_secs(60));
 }

@@ -9,7 +9,7 @@ use hooks_d::{HookFiles, Live};
 use super::{Tree, container, order};
 
 /// How long a change may take to be seen on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub fn start(tree: &Tree, dirs: &[&str]) -> Live {
     Live::start(tree.sources(dirs), |_| {}).unwrap()

@@ -15,7 +15,7 @@ use nri_plugin::wire::ttrpc::{Request, Response, Status};
 use prost::Message;
 
 /// Bounds every wait; a loaded machine is slow, and what hangs hangs longer.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The connections of the multiplexer.
 pub const PLUGIN: u32 = 1;
 pub const RUNTIME: u32 = 2;

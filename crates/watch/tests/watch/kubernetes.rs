@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use lxcri_tests::command::wait_until;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -205,8 +206,18 @@ fn by_https_with_the_clusters_authority() {
     lives(&server, &authority, &requests);
 }
 
-/// Starts a container, and returns what the watcher says of it.
-fn refused(server: &str, authority: &str) -> Option<String> {
+/// Starts a container, and returns what the watcher says of it by the time that it says `reason`.
+fn refused(server: &str, authority: &str, reason: &str) -> Option<String> {
+    let said = |watcher: &Watcher| wait_until(PATIENCE, || watcher.errors().contains(reason));
+    told(server, authority, said).map(|(errors, _)| errors)
+}
+
+/// Starts a container, waits, and returns what the watcher says of it.
+fn told(
+    server: &str,
+    authority: &str,
+    wait: impl FnOnce(&Watcher) -> bool,
+) -> Option<(String, bool)> {
     let fake = Fake::new()?;
     let watcher = watch(&fake, server, authority);
     let container = fake.container("c");
@@ -216,20 +227,20 @@ fn refused(server: &str, authority: &str) -> Option<String> {
         "the start waits for nobody: {took:?}"
     );
     watcher.await_event("added", &container.id);
-    thread::sleep(Duration::from_secs(1));
-    Some(watcher.end())
+    let waited = wait(&watcher);
+    Some((watcher.end(), waited))
 }
 
 #[test]
 fn an_unknown_authority_is_refused() {
     let (server, _, requests) = tls();
     let (_, other, _) = tls();
-    let Some(errors) = refused(&server, &other) else {
+    let Some(errors) = refused(&server, &other, "no event in Kubernetes") else {
         return;
     };
     assert!(errors.contains("no event in Kubernetes"), "{errors}");
     assert!(requests.try_recv().is_err(), "the token was sent");
-    let Some(errors) = refused(&server, "") else {
+    let Some(errors) = refused(&server, "", "no certificate") else {
         return;
     };
     assert!(errors.contains("ca.crt: no certificate"), "{errors}");
@@ -238,7 +249,7 @@ fn an_unknown_authority_is_refused() {
 #[test]
 fn a_server_that_refuses_is_reported() {
     let (server, _requests) = plain("403 Forbidden");
-    let Some(errors) = refused(&server, "") else {
+    let Some(errors) = refused(&server, "", "403 Forbidden") else {
         return;
     };
     assert!(
@@ -249,13 +260,19 @@ fn a_server_that_refuses_is_reported() {
 
 #[test]
 fn a_server_that_does_not_answer_delays_nobody() {
-    let (port, _requests) = serve(|stream, _| {
+    let (asked, asks) = channel();
+    let (port, _requests) = serve(move |stream, _| {
+        let _ = asked.send(());
         thread::sleep(PATIENCE);
         drop(stream);
     });
-    assert!(
-        refused(&format!("http://127.0.0.1:{port}"), "").is_none_or(|e| !e.contains("panicked"))
-    );
+    let server = format!("http://127.0.0.1:{port}");
+    // It ends while it waits for the answer.
+    let Some((errors, was_asked)) = told(&server, "", |_| asks.recv_timeout(PATIENCE).is_ok())
+    else {
+        return;
+    };
+    assert!(was_asked && !errors.contains("panicked"), "{errors}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Containers that no gate has seen: there before us, or started while nobody looked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lxcri_tests::command::wait_until;
 use nix::sys::signal::{Signal, kill};
@@ -138,15 +138,25 @@ fn whoever_started_in_a_gap_is_looked_for() {
 fn a_container_is_added_once_however_often_it_is_started() {
     let Some(fake) = Fake::new() else { return };
     let log = fake.log().display().to_string();
-    let slow = fake.hook("slow", &format!("echo \"$STATUS $ID\" >> {log}; sleep 1"));
-    let watcher = Watcher::start(fake.with(&["--prestart", &slow]));
+    let go = fake.scratch.join("go");
+    let script = format!(
+        "echo \"$STATUS $ID\" >> {log}; until test -e {}; do sleep 0.05; done",
+        go.display()
+    );
+    let slow = fake.hook("slow", &script);
+    let watcher = Watcher::start(fake.with(&["--timeout", "50s", "--prestart", &slow]));
     let container = fake.container("c");
     // crun executes itself twice, and people repeat themselves. All of them wait for the hook.
     std::thread::scope(|scope| {
-        let starts: Vec<_> = (0..5).map(|_| scope.spawn(|| container.start())).collect();
+        let start = || container.start().map(|_| Instant::now());
+        let starts: Vec<_> = (0..5).map(|_| scope.spawn(start)).collect();
+        assert!(wait_until(PATIENCE, || !fake.lines().is_empty()), "no hook");
+        std::thread::sleep(Duration::from_millis(500));
+        let released = Instant::now();
+        fake.scratch.write("go", "");
         for start in starts {
-            let took = start.join().expect("thread").expect("execve");
-            assert!(took >= Duration::from_millis(500), "{took:?}");
+            let ended = start.join().expect("thread").expect("execve");
+            assert!(ended >= released, "{:?} too early", released - ended);
         }
     });
     assert_eq!(watcher.events("added").len(), 1);
