@@ -1,11 +1,14 @@
 //! The command line as clap structures, and the settings that it means.
 
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use hook_model::{Hook, check_executable};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use crate::adapter::{ADAPTERS, Adapter};
 use crate::settings::{Format, OnFailure, Root, Runtime, Settings, Wanted, usual_roots};
@@ -245,6 +248,9 @@ impl Watch {
             removed: wanted(EventName::Removed),
             config: wanted(EventName::Config),
         };
+        if self.orders && !can_be_waited_for(&std::io::stdin()) {
+            bail!("--orders: stdin must be a pipe, a socket or a terminal");
+        }
         settings.orders = self.orders;
         settings.hold = self.hold;
         settings.format = match self.format {
@@ -301,6 +307,15 @@ fn hooks(option: &str, commands: &[String], env: Option<&Vec<String>>) -> Result
         .iter()
         .map(|command| hook(command).with_context(|| format!("{option} {command:?}")))
         .collect()
+}
+
+/// epoll takes no regular file and not every device.
+fn can_be_waited_for(file: &(impl AsFd + IsTerminal)) -> bool {
+    let kind = |stat: FileStat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    file.is_terminal()
+        || fstat(file)
+            .map(kind)
+            .is_ok_and(|kind| kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK)
 }
 
 fn find(program: &str) -> Option<PathBuf> {

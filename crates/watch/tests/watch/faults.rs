@@ -1,7 +1,8 @@
 //! Whatever happens to one of our processes, held starts go on, and watching does, too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lxcri_tests::command::wait_until;
 use nix::sys::signal::Signal;
@@ -10,30 +11,71 @@ use crate::fake::Fake;
 use crate::watcher::{PATIENCE, Role, Watcher};
 
 /// The deadline of a start, and how long after it at the latest it goes on.
-pub const DEADLINE: Duration = Duration::from_secs(4);
-pub const AFTER: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(4);
+const AFTER: Duration = Duration::from_secs(1);
+
+/// How long a start was held, on a machine that was that late itself.
+pub struct Held {
+    took: Duration,
+    late: Duration,
+}
+
+impl Held {
+    /// It was let go in time: as is promised where nothing else is running. Three processes take part, each of which a busy
+    /// machine makes wait.
+    #[track_caller]
+    pub fn in_time(&self) {
+        let Held { took, late } = *self;
+        println!("held for {took:?}, the machine {late:?} late");
+        assert!(
+            took <= DEADLINE + AFTER + late * 3,
+            "held for {took:?}, the machine was {late:?} late"
+        );
+    }
+}
+
+/// By how much a thread is woken too late in this time, all together.
+fn lateness(running: &AtomicBool) -> Duration {
+    let pause = Duration::from_millis(5);
+    let mut late = Duration::ZERO;
+    while running.load(Ordering::Relaxed) {
+        let before = Instant::now();
+        thread::sleep(pause);
+        late += before.elapsed().saturating_sub(pause);
+    }
+    late
+}
 
 /// A start is held by a hook that does not end; something happens; how long it was held. What comes out of the happening
 /// is dropped when the start has gone on, or should have long ago.
 pub fn held_while<T>(
     name: &str,
     happens: impl FnOnce(&Fake, &Watcher) -> T,
-) -> Option<(Fake, Watcher, Duration)> {
+) -> Option<(Fake, Watcher, Held)> {
     let fake = Fake::new()?;
     let log = fake.log().display().to_string();
     let hook = fake.hook("hook", &format!("echo \"$ID\" >> {log}; exec sleep 3600"));
     let watcher = Watcher::start(fake.with(&["--timeout", "4s", "--prestart", &hook]));
     let container = fake.container(name);
-    let took = thread::scope(|scope| {
-        let start = scope.spawn(|| container.start());
+    let waiting = AtomicBool::new(true);
+    let held = thread::scope(|scope| {
+        let machine = scope.spawn(|| lateness(&waiting));
+        let start = scope.spawn(|| {
+            let took = container.start();
+            waiting.store(false, Ordering::Relaxed);
+            took
+        });
         assert!(wait_until(PATIENCE, || !fake.lines().is_empty()), "no hook");
         let happening = happens(&fake, &watcher);
         wait_until(PATIENCE, || start.is_finished());
         drop(happening);
-        start.join().expect("thread").expect("execve")
+        Held {
+            late: machine.join().expect("thread"),
+            took: start.join().expect("thread").expect("execve"),
+        }
     });
     drop(container);
-    Some((fake, watcher, took))
+    Some((fake, watcher, held))
 }
 
 /// Another start is held by another hook: the watcher is itself again.
@@ -48,11 +90,11 @@ pub fn watches_again(fake: &Fake, watcher: &Watcher) {
 }
 
 fn goes_on(role: Role, signal: Signal) {
-    let Some((fake, watcher, took)) = held_while("c", |_, watcher| watcher.signal(role, signal))
+    let Some((fake, watcher, held)) = held_while("c", |_, watcher| watcher.signal(role, signal))
     else {
         return;
     };
-    assert!(took <= DEADLINE + AFTER, "held for {took:?}");
+    held.in_time();
     if role == Role::Supervisor {
         if signal == Signal::SIGSTOP {
             watcher.signal(role, Signal::SIGCONT);
@@ -68,13 +110,11 @@ fn goes_on(role: Role, signal: Signal) {
 
 #[test]
 fn a_hook_that_hangs_is_killed_and_the_start_goes_on() {
-    let Some((_fake, watcher, took)) = held_while("c", |_, _| {}) else {
+    let Some((_fake, watcher, held)) = held_while("c", |_, _| {}) else {
         return;
     };
-    assert!(
-        took >= DEADLINE - AFTER && took <= DEADLINE + AFTER,
-        "{took:?}"
-    );
+    held.in_time();
+    assert!(held.took >= DEADLINE - AFTER, "{:?}", held.took);
     let errors = watcher.end();
     assert!(errors.contains("timed out"), "{errors}");
 }
@@ -111,14 +151,14 @@ fn supervisor_stopped() {
 
 #[test]
 fn the_stop_key_of_a_terminal_stops_nobody() {
-    let Some((_fake, watcher, took)) = held_while("c", |_, watcher| {
+    let Some((_fake, watcher, held)) = held_while("c", |_, watcher| {
         for role in [Role::Supervisor, Role::Responder, Role::Worker] {
             watcher.signal(role, Signal::SIGTSTP);
         }
     }) else {
         return;
     };
-    assert!(took <= DEADLINE + AFTER, "{took:?}");
+    held.in_time();
     watcher.end();
 }
 

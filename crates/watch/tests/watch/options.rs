@@ -50,6 +50,7 @@ fn wrong_usage() {
         (&["--hooks-dir", "hooks.d"], "not an absolute path"),
         (&["--format", "xml"], "xml"),
         (&["--nonsense"], "--nonsense"),
+        (&["--orders"], "stdin must be a pipe"),
     ] {
         let outcome = Cmd::new(program()).args(arguments).run();
         assert_eq!(outcome.code(), 2, "{outcome}");
