@@ -77,7 +77,7 @@ fn run() -> Result<()> {
         bail!("{} run: {reason}", lxcri.file.display());
     }
     life::measure(&bench, rounds, WARM_UP)?;
-    hooks::measure(&bench, (rounds * 3).div_ceil(10), 2)?;
+    hooks::measure(&bench, (rounds * 6).div_ceil(10), 2)?;
     if let Some(program) = built(named("INJECT", "lxcri-inject")) {
         inject::measure(&bench, &program, rounds * 4, WARM_UP)?;
     }
