@@ -8,7 +8,7 @@ packages() {
         case $group in
         build) echo build-essential pkg-config libseccomp-dev ;;
         demo) echo lxc busybox-static ;;
-        test) echo lxc busybox-static runc crun podman conmon containerd ;;
+        test) echo lxc busybox-static runc crun podman conmon containerd strace ;;
         v2) echo user-mode-linux jq ;;
         bench) echo lxc busybox-static runc crun patchelf ;;
         *) echo "deps.sh: no group $group: build, test, v2, demo or bench" >&2 && exit 2 ;;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use lxcri_tests::bundle::{Bundle, Image};
-use lxcri_tests::command::PATIENCE;
+use lxcri_tests::command::{Cmd, PATIENCE};
 use lxcri_tests::container::Container;
 use lxcri_tests::judge::Judge;
 use lxcri_tests::need;
@@ -163,4 +163,36 @@ fn a_failed_create_leaves_the_pid_file_of_somebody_else() {
     let outcome = container.create();
     assert!(!outcome.ok(), "{}", outcome.brief());
     assert_eq!(fs::read_to_string(&path).expect("the file"), "mine");
+}
+
+#[test]
+fn a_failure_is_heard_however_late_the_runtime_looks() {
+    let Some(runtime) = need::lxcri() else { return };
+    if !need::programs(&["strace"]) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let phase = PHASES.iter().find(|p| p.name == "startContainer");
+    bundle.hook(
+        phase.expect("startContainer"),
+        json!({"path": "/bin/sh", "args": ["sh", "-c", "sleep 1; echo too bad >&2; exit 3"]}),
+    );
+    bundle.shell("sleep 600");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let created = container.create();
+    assert!(created.ok(), "{created}");
+    // The hook fails between a poll that has seen nothing and what the runtime does next.
+    let outcome = Cmd::new("strace")
+        .args(["-o", "/dev/null", "-e", "trace=poll"])
+        .args(["-e", "inject=poll:delay_exit=2000000"])
+        .arg(&runtime.program)
+        .arg("--root")
+        .arg(&container.root)
+        .args(["start", &container.id])
+        .view(runtime.view())
+        .run();
+    assert!(!outcome.ok(), "{outcome}");
+    assert!(outcome.stderr.contains("too bad"), "{outcome}");
+    assert_eq!(container.state(), None, "it is destroyed");
 }

@@ -130,6 +130,7 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
         .with_context(|| format!("open {}", path.display()))?;
     let mut text = Vec::new();
     let mut buffer = [0; 8192];
+    let mut ended = false;
     loop {
         // Until init has opened its end, poll says nothing: a hang-up is reported only after there was a writer.
         let mut fds = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
@@ -138,17 +139,20 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
             Err(e) => return Err(anyhow!(e)).context("poll(syncfifo)"),
             Ok(0) => {
                 let (state, _) = container.state_locked()?;
-                if state.status != Status::Created {
-                    break;
+                if state.status == Status::Created {
+                    continue;
                 }
-                continue;
+                // It may have written between the poll and its end.
+                ended = true;
             }
             Ok(_) => {}
         }
         match fifo.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => text.extend_from_slice(&buffer[..count]),
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock && ended => break,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
             Err(e) => return Err(anyhow!(e)).with_context(|| format!("read {}", path.display())),
         }
     }
