@@ -60,11 +60,12 @@ pub struct Spawned {
 ///
 /// # Errors
 /// The step that failed, and why.
-pub fn spawn(spawn: &Spawn) -> Result<Spawned, (&'static str, io::Error)> {
+pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
     let mut child = Child {
         spawn,
         arguments: pointers(spawn.arguments),
         environment: pointers(spawn.environment),
+        entered: 0,
         failure: None,
     };
     let mut stack = Box::<[Slot]>::new_uninit_slice(STACK / size_of::<Slot>());
@@ -91,7 +92,7 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (&'static str, io::Error)> {
     // has executed the program or exited (CLONE_VFORK); it makes system calls on what was prepared above and nothing else.
     let pid = unsafe { clone_and_run(&mut args, &mut child) };
     if pid < 0 {
-        return Err(("clone3", io::Error::from_raw_os_error(-pid as i32)));
+        return Err(("clone3".into(), io::Error::from_raw_os_error(-pid as i32)));
     }
     let pid = pid as i32;
     // SAFETY: the kernel has stored a new descriptor that nobody else owns.
@@ -101,10 +102,23 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (&'static str, io::Error)> {
         Some((step, errno)) => {
             // SAFETY: waits for the child that has just exited.
             unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            let step = match spawn.tasks.get(child.entered).filter(|_| step == ENTER) {
+                Some(tasks) => format!("write({}, 0)", path_of(tasks)),
+                None => step.to_owned(),
+            };
             Err((step, io::Error::from_raw_os_error(errno)))
         }
     }
 }
+
+/// The path of an open file as it is now.
+fn path_of(file: &OwnedFd) -> String {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    link.map_or_else(|_| "tasks".to_owned(), |path| path.display().to_string())
+}
+
+/// The step of entering a v1 cgroup.
+const ENTER: &str = "write(tasks, 0)";
 
 /// Not in every libc crate's headers: linux/sched.h.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -121,6 +135,8 @@ struct Child<'a> {
     /// Pointers to the strings, ended by NULL.
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
+    /// How many v1 cgroups it has entered.
+    entered: usize,
     /// The step that failed, and its errno.
     failure: Option<(&'static str, i32)>,
 }
@@ -270,7 +286,7 @@ unsafe extern "C" fn run(child: &mut Child) -> ! {
 ///
 /// # Safety
 /// As for [`run`].
-unsafe fn execute(child: &Child) -> Result<Infallible, &'static str> {
+unsafe fn execute(child: &mut Child) -> Result<Infallible, &'static str> {
     let spawn = child.spawn;
     let null = std::ptr::null::<c_char>();
     let step = |name: &'static str, result: libc::c_int| match result {
@@ -285,7 +301,8 @@ unsafe fn execute(child: &Child) -> Result<Infallible, &'static str> {
         )?;
         for file in spawn.tasks {
             let written = libc::write(file.as_raw_fd(), c"0".as_ptr().cast(), 1);
-            step("write(tasks, 0)", written as libc::c_int)?;
+            step(ENTER, written as libc::c_int)?;
+            child.entered += 1;
         }
         step("unshare(CLONE_NEWNS)", libc::unshare(libc::CLONE_NEWNS))?;
         // Only this one mount becomes private, so that what is mounted over it stays in this namespace, while the others
