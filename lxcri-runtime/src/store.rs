@@ -18,7 +18,7 @@ use crate::record::Record;
 /// How long a command waits for another one that works on the same container.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Name of the lock file in a container's directory.
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 
 /// A container's directory.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, anyhow};
@@ -16,7 +17,7 @@ use crate::mountpoint;
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
-use crate::store::Container;
+use crate::store::{Container, LOCK};
 
 /// How long killed processes may take to end. A process in an uninterruptible sleep cannot be ended sooner.
 const END: Duration = Duration::from_secs(10);
@@ -64,13 +65,39 @@ pub fn destroy(
         keep(Err(e));
     }
     tools::remove_lock(container, &runtime.root);
-    match fs::remove_dir_all(&container.dir) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            keep(Err(anyhow!(e)).context(format!("remove {}", container.dir.display())));
-        }
-        _ => {}
+    if let Err(e) = remove(&container.dir) {
+        keep(Err(anyhow!(e)).context(format!("remove {}", container.dir.display())));
     }
     errors
+}
+
+/// Removes a container's directory, the lock last: whoever finds the lock gone makes another one, and must not find hooks that
+/// have run.
+fn remove(dir: &Path) -> io::Result<()> {
+    let missing_is_fine = |result: io::Result<()>| match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) => return missing_is_fine(Err(e)),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        missing_is_fine(match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path()),
+            false => fs::remove_file(entry.path()),
+        })?;
+    }
+    missing_is_fine(fs::remove_file(dir.join(LOCK)))?;
+    match fs::remove_dir(dir) {
+        // Another command that deletes has made its lock, and finds nothing but that.
+        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => missing_is_fine(other),
+    }
 }
 
 /// Goes on after an error: what one way cannot end, another may.
@@ -157,4 +184,30 @@ pub fn join(errors: Vec<Error>) -> anyhow::Result<()> {
     }
     let texts: Vec<String> = errors.iter().map(crate::errors::one_line).collect();
     Err(anyhow!("{}", texts.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_removed_last() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("c1");
+        fs::create_dir_all(dir.join("hooks/poststop/1")).unwrap();
+        for name in ["a", LOCK, "record.json", "z", "hooks/poststop/1/cmdline"] {
+            fs::write(dir.join(name), "").unwrap();
+        }
+        let watch = nix::sys::inotify::Inotify::init(nix::sys::inotify::InitFlags::IN_NONBLOCK);
+        let watch = watch.unwrap();
+        let removed = nix::sys::inotify::AddWatchFlags::IN_DELETE;
+        watch.add_watch(&dir, removed).unwrap();
+        remove(&dir).unwrap();
+        let events = watch.read_events().unwrap();
+        let names: Vec<_> = events.into_iter().filter_map(|event| event.name).collect();
+        assert_eq!(names.len(), 5);
+        assert_eq!(names[4], LOCK);
+        assert!(!dir.exists());
+        remove(&dir).unwrap();
+    }
 }
