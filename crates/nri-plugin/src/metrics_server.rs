@@ -104,9 +104,11 @@ fn request_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
         if began.elapsed() > PATIENCE {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match stream.read(&mut piece)? {
-            0 => break,
-            count => head.extend_from_slice(&piece[..count]),
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => head.extend_from_slice(&piece[..count]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
     Ok(head)

@@ -1,9 +1,10 @@
 //! The runtime's end of the sync socket.
 
 use super::LIMIT;
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    UnixAddr, accept4, bind, listen, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    UnixAddr, accept4, bind, listen, recv, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io::{IoSlice, IoSliceMut};
@@ -48,11 +49,21 @@ impl Listener {
 
     /// Waits for the launcher.
     pub fn accept(&self) -> Connection {
-        let fd =
-            accept4(self.0.as_raw_fd(), SockFlag::SOCK_CLOEXEC).expect("the launcher connects");
+        let fd = uninterrupted(|| accept4(self.0.as_raw_fd(), SockFlag::SOCK_CLOEXEC))
+            .expect("the launcher connects");
         let fd = super::sys::owned(fd);
         limit(&fd);
         Connection(fd)
+    }
+}
+
+/// With a time limit the kernel does not restart a call by itself (signal(7)).
+fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
     }
 }
 
@@ -75,14 +86,9 @@ impl Connection {
         let parts = [IoSlice::new(packet)];
         let rights = [ControlMessage::ScmRights(fds)];
         let control = if fds.is_empty() { &[][..] } else { &rights[..] };
-        sendmsg::<()>(
-            self.0.as_raw_fd(),
-            &parts,
-            control,
-            MsgFlags::MSG_NOSIGNAL,
-            None,
-        )
-        .expect("sendmsg");
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        uninterrupted(|| sendmsg::<()>(self.0.as_raw_fd(), &parts, control, flags, None))
+            .expect("sendmsg");
     }
 
     /// Lets init wait for its start, with these descriptors and one that holds its mount point.
@@ -95,6 +101,8 @@ impl Connection {
 
     /// Waits for a packet; `None` when the launcher is gone.
     pub fn receive(&self) -> Option<Packet> {
+        // Waits; after it nothing can interrupt.
+        uninterrupted(|| recv(self.0.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK)).expect("recv");
         let mut bytes = vec![0; 128 << 10];
         let mut control = nix::cmsg_space!([RawFd; 8]);
         let mut parts = [IoSliceMut::new(&mut bytes)];

@@ -16,14 +16,14 @@ use lxcri_runtime::mounts::{
 use nix::mount::{MntFlags, umount2};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4,
-    bind, getsockopt, listen, recvmsg, send, setsockopt, socket, sockopt,
+    bind, getsockopt, listen, recv, recvmsg, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 use oci_spec::runtime::Spec;
 use tempfile::TempDir;
 
 use crate::role::{PATIENCE, ROLE, ROOTFS, SOCKET, WANT};
-use crate::sys::own;
+use crate::sys::{own, uninterrupted};
 
 /// The host's id of the container's root in tests with a user namespace.
 pub const MAPPED_UID: u32 = 100_000;
@@ -367,7 +367,8 @@ impl Door {
 
     /// The next to report, with its pid.
     fn meet(&self) -> (OwnedFd, i32) {
-        let channel = own(accept4(self.listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC).unwrap());
+        let accepted = uninterrupted(|| accept4(self.listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC));
+        let channel = own(accepted.unwrap());
         patient(&channel);
         let pid = getsockopt(&channel, sockopt::PeerCredentials)
             .unwrap()
@@ -410,6 +411,8 @@ impl SuperblockMaker for Maker {
 }
 
 fn receive(channel: &OwnedFd) -> (String, Option<OwnedFd>) {
+    // Waits; after it nothing can interrupt.
+    uninterrupted(|| recv(channel.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK)).unwrap();
     let mut buffer = vec![0; 262_144];
     let mut control = nix::cmsg_space!([i32; 1]);
     let mut into = [IoSliceMut::new(&mut buffer)];

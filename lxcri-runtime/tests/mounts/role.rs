@@ -20,6 +20,8 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 use nix::unistd::{Gid, Uid, chdir, fchdir, pivot_root, setresgid, setresuid};
 
+use crate::sys::uninterrupted;
+
 /// `outer` makes the namespaces, `inner` lives in them; `hook` is run by LXC in its own.
 pub const ROLE: &str = "LXCRI_TEST_ROLE";
 pub const SOCKET: &str = "LXCRI_TEST_SOCKET";
@@ -294,7 +296,7 @@ fn dial() -> Outcome<OwnedFd> {
 /// `None` at the end of the test.
 fn receive(channel: &OwnedFd) -> Outcome<Option<String>> {
     let mut buffer = vec![0; 65536];
-    let length = recv(channel.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+    let length = uninterrupted(|| recv(channel.as_raw_fd(), &mut buffer, MsgFlags::empty()))?;
     Ok((length > 0).then(|| String::from_utf8_lossy(&buffer[..length]).into_owned()))
 }
 

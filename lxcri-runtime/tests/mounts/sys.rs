@@ -1,4 +1,4 @@
-//! Takes ownership of descriptors that nix hands out as numbers.
+//! System calls that nix leaves half done: who owns descriptors, and what is interrupted.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
@@ -6,4 +6,14 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 pub fn own(fd: RawFd) -> OwnedFd {
     // SAFETY: every caller passes what accept4 or recvmsg has just made, so nothing else owns it.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Repeats a call that was interrupted: with a time limit on a socket the kernel does not restart it (signal(7)).
+pub fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => {}
+            result => return result,
+        }
+    }
 }
