@@ -36,7 +36,8 @@ struct Entry {
     expected: Expected,
     program: FileId,
     rootfs: FileId,
-    since: Instant,
+    /// When it was first asked for although its program had not been executed.
+    asked: Option<Instant>,
 }
 
 /// All of them.
@@ -60,7 +61,7 @@ impl Expectations {
             expected,
             program: id,
             rootfs,
-            since: Instant::now(),
+            asked: None,
         });
         drop(all);
         peer.mark(id, file, &path);
@@ -91,11 +92,17 @@ impl Expectations {
         self.remove(|entry| entry.number == number, peer)
     }
 
-    /// Gives up what was expected of a container for longer than `patience`. False: it was not expected for that long.
+    /// For a container that runs by what its runtime says: gives up what is expected of it when this has been asked for
+    /// longer than `patience`. False: not yet. On a busy machine some time lies between the runtime's word and the execution.
     pub fn overdue(&self, root: &Path, id: &str, patience: Duration, peer: &Peer) -> bool {
         let is_it = |entry: &Entry| entry.expected.id == id && entry.expected.root == root;
-        let fresh = |entry: &Entry| is_it(entry) && entry.since.elapsed() < patience;
-        if self.lock().1.iter().any(fresh) {
+        let mut all = self.lock();
+        let mut fresh = false;
+        for entry in all.1.iter_mut().filter(|entry| is_it(entry)) {
+            fresh |= entry.asked.get_or_insert_with(Instant::now).elapsed() < patience;
+        }
+        drop(all);
+        if fresh {
             return false;
         }
         self.remove(is_it, peer);

@@ -24,8 +24,8 @@ use crate::worker::schedule::LOOK_AGAIN;
 use crate::worker::watched::{Found, How};
 use crate::worker::{Later, Worker, lock};
 
-/// How long a program is expected before its container is looked for in other ways.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a program is expected once its runtime says that it runs, before it is taken for one that nobody has seen.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The same where another watcher holds the program: it lets go at a deadline of its own.
 const HELD_ELSEWHERE: Duration = Duration::from_secs(600);
 /// How often the way to the programs is looked up when it changes all the time. The last change has an event.
