@@ -108,16 +108,20 @@ fn added_changed_and_removed() {
     setting.becomes("four");
 }
 
-#[test]
-fn broken_and_repaired() {
-    let Some(setting) = Setting::new() else {
-        return;
-    };
+/// A file that was good, and then was not.
+fn broken() -> Option<Setting> {
+    let setting = Setting::new()?;
     setting.write("a.json", &setting.declaration("one"));
     setting.becomes("one");
-    // The last good version stays in force.
     setting.write("a.json", "{");
     setting.reports("a.json");
+    Some(setting)
+}
+
+#[test]
+fn broken_and_repaired() {
+    let Some(setting) = broken() else { return };
+    // The last good version stays in force.
     assert_eq!(setting.start(), "one");
     // A file that never was good counts as a failing hook.
     setting.write("b.json", "{\"version\":");
@@ -131,13 +135,7 @@ fn broken_and_repaired() {
 /// A new worker has not seen the last good version.
 #[test]
 fn broken_and_then_read_by_another_worker() {
-    let Some(setting) = Setting::new() else {
-        return;
-    };
-    setting.write("a.json", &setting.declaration("one"));
-    setting.becomes("one");
-    setting.write("a.json", "{");
-    setting.reports("a.json");
+    let Some(setting) = broken() else { return };
     setting.watcher.signal(Role::Worker, Signal::SIGKILL);
     setting.becomes("denied");
     setting.write("a.json", &setting.declaration("two"));
