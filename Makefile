@@ -10,6 +10,7 @@ PROGRAMS = lxcri lxcri-inject lxcri-ctl lxcri-nri lxcri-watch
 COMPLETED = lxcri lxcri-ctl lxcri-nri lxcri-watch
 BIN = $(RELEASE)/lxcri
 LAUNCHER = $(RELEASE)/lxcri-hook
+GATE = $(RELEASE)/liblxc_gate.so
 INSTALL = install
 
 .DEFAULT_GOAL := build
@@ -27,7 +28,7 @@ build: ## build the release binaries (the default)
 	$(BUILD)
 
 # Built only if missing, so that root can install without a toolchain.
-BUILT = $(addprefix $(RELEASE)/,$(PROGRAMS)) $(LAUNCHER)
+BUILT = $(addprefix $(RELEASE)/,$(PROGRAMS)) $(LAUNCHER) $(GATE)
 $(BUILT):
 	$(BUILD)
 
@@ -38,6 +39,7 @@ install: $(BUILT) ## install to $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man8
 	$(INSTALL) -m 0755 $(addprefix $(RELEASE)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
 	$(INSTALL) -D -m 0755 $(LAUNCHER) $(DESTDIR)$(PREFIX)/libexec/lxcri/lxcri-hook
+	$(INSTALL) -m 0755 $(GATE) $(DESTDIR)$(PREFIX)/libexec/lxcri/
 	$(INSTALL) -m 0644 docs/man/*.8 $(SHARE)/man/man8/
 	$(INSTALL) -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	set -e; for program in $(COMPLETED); do \

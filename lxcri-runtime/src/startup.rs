@@ -16,6 +16,7 @@ static INHERITED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 ///
 /// Call it first in the program, before it opens anything.
 pub fn prepare() -> Result<()> {
+    sys::one_arena();
     if std::env::args_os().any(|a| a.to_string_lossy().starts_with("--preserve-fds")) {
         let mut open = Vec::new();
         for entry in std::fs::read_dir("/proc/self/fd").context("read /proc/self/fd")? {

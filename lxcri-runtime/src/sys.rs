@@ -1,6 +1,5 @@
 //! System calls for which nix has no wrapper, and what runs between fork and exec.
 
-use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -129,27 +128,18 @@ pub fn loopback_up() -> io::Result<()> {
     }
 }
 
-/// The number of the mount in which a file lies, statx(2). Async-signal-safe.
-pub fn mount_id(path: &CStr) -> Option<u64> {
-    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: the string is NUL-ended, and the kernel writes a structure of this type; all zeros are one as well.
-    let (result, stat) = unsafe {
-        let flags = libc::AT_SYMLINK_NOFOLLOW;
-        let mask = libc::STATX_MNT_ID;
-        let result = libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            flags,
-            mask,
-            stat.as_mut_ptr(),
-        );
-        (result, stat.assume_init())
-    };
-    (result == 0 && stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
-}
-
 /// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.
 pub fn received(fd: RawFd) -> OwnedFd {
     // SAFETY: the callers pass numbers that are open and that nothing else in this process owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Has all threads allocate from one arena (mallopt(3)). They are few and short-lived, and the memory for an arena of its own
+/// is more work for the kernel than what a thread does with it.
+pub fn one_arena() {
+    // SAFETY: two numbers. It may fail, and nothing depends on it.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }

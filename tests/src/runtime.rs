@@ -100,6 +100,14 @@ impl Runtime {
         })
     }
 
+    /// The same with another program.
+    pub fn with_program(&self, program: PathBuf) -> Self {
+        Runtime {
+            program,
+            ..self.clone()
+        }
+    }
+
     /// The mount namespace that its commands run in, if it is not the caller's.
     pub fn view(&self) -> Option<Arc<OwnedFd>> {
         self.view.clone()

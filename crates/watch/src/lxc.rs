@@ -58,6 +58,12 @@ pub fn is_lxcris(view: &View, directory: &Path) -> bool {
     view.exists(&directory.join("record.json"))
 }
 
+/// Whether a command line names a container that does not exist. LXC refuses it; lxcri executes LXC before it has made the
+/// container, and that of LXC goes unnoticed then, as it should.
+pub fn starts_nothing(view: &View, request: &Request, directory: &Path) -> bool {
+    request.config.is_none() && !view.exists(directory)
+}
+
 /// The container that a process monitors: lxc-start itself in the foreground, or its daemon, which shows
 /// `[lxc monitor] LXCPATH NAME` in place of its arguments.
 pub fn monitored(argv: &[String]) -> Option<(PathBuf, String)> {

@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::ahead;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
+use crate::lxc::gate::Waiting;
 use crate::lxc::tools::{self, Lxc, Monitor};
 use crate::maker::Maker;
 use crate::mountpoint::MountPoint;
@@ -40,7 +41,8 @@ pub struct Birth<'a> {
 }
 
 impl<'a> Birth<'a> {
-    /// Starts LXC in the container's cgroup and in `namespaces`, which are those that were made ahead.
+    /// Starts LXC in the container's cgroup and in `namespaces`, which are those that were made ahead; that which waits, if it
+    /// does.
     pub fn begin(
         runtime: &Runtime,
         container: &'a Container,
@@ -48,6 +50,7 @@ impl<'a> Birth<'a> {
         cgroup: &Cgroup,
         listener: Listener,
         mut namespaces: ahead::Open,
+        waiting: Option<Waiting>,
     ) -> Result<Self> {
         namespaces.extend(tools::open_namespaces(&prepared.namespaces)?);
         let locks = match prepared.joined_root() {
@@ -63,7 +66,10 @@ impl<'a> Birth<'a> {
                 .then(|| prepared.launcher.clone()),
             locks,
         };
-        let lxc = Lxc::find()?.start(container, &runtime.root, &birth)?;
+        let lxc = match waiting.and_then(|waiting| waiting.open(container, &birth)) {
+            Some(lxc) => lxc,
+            None => Lxc::find()?.start(container, &runtime.root, &birth)?,
+        };
         Ok(Birth {
             container,
             listener,

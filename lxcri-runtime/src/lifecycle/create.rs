@@ -18,6 +18,7 @@ use crate::ahead::Ahead;
 use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
+use crate::lxc::gate::Waiting;
 use crate::lxc::tools::Monitor;
 use crate::mountpoint;
 use crate::mounts;
@@ -26,6 +27,7 @@ use crate::process::Process;
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::{Request, Runtime};
+use crate::spec::Namespace;
 use crate::store::{Container, Lock, Locked};
 use crate::sync::Listener;
 use crate::{configuration, guest, hook_files, startup};
@@ -49,6 +51,8 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
     if container.exists() {
         bail!("container {} already exists", request.id);
     }
+    // It gets ready while the bundle is checked.
+    let waiting = Waiting::begin(&container, &runtime.root);
     let configuration = configuration::load(runtime.config.as_deref())?;
     let sources = hook_files::sources(&request.hooks_dirs, &configuration);
     let runtime = &Runtime {
@@ -66,7 +70,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
         record: None,
         pid_written: false,
     };
-    match attempt.carry_out(preserved, ahead) {
+    match attempt.carry_out(preserved, ahead, waiting) {
         Ok((init, master, state, lxc)) => Ok(Created {
             init,
             master,
@@ -103,7 +107,12 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn carry_out(&mut self, preserved: Vec<OwnedFd>, ahead: Ahead) -> Result<Made> {
+    fn carry_out(
+        &mut self,
+        preserved: Vec<OwnedFd>,
+        ahead: Ahead,
+        waiting: Option<Waiting>,
+    ) -> Result<Made> {
         let mut state = self.state();
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
@@ -121,6 +130,11 @@ impl Attempt<'_> {
             pins: self.prepared.pins.clone(),
         })?;
         let (mut cgroup, listener) = self.make_ready(plan, &state)?;
+        let namespaces = ahead.finish()?;
+        // LXC cannot be held where it becomes root of another user namespace.
+        let waiting = waiting.filter(|_| self.prepared.namespaces.user == Namespace::Inherited);
+        let waiting = waiting.and_then(Waiting::ready);
+        self.write_lxc_config()?;
         let records = Records::of(self.container, self.runtime.hooks_log.as_deref());
         let mut birth = Birth::begin(
             self.runtime,
@@ -128,7 +142,8 @@ impl Attempt<'_> {
             &self.prepared,
             &cgroup,
             listener,
-            ahead.finish()?,
+            namespaces,
+            waiting,
         )?;
         cgroup.settle();
         // While LXC starts.
@@ -238,12 +253,17 @@ impl Attempt<'_> {
         self.write_record(record)
     }
 
-    /// The state, what LXC reads, and the poststop hooks: a container that exists has them.
+    /// What LXC reads. From then on an `lxc-start` would start the container.
+    fn write_lxc_config(&self) -> Result<()> {
+        let config = self.prepared.lxc_config.as_bytes();
+        let path = self.container.file(names::LXC_CONFIG);
+        self.container.replace(&path, config, 0o600)
+    }
+
+    /// The state and the poststop hooks: a container that exists has them.
     fn write_first_files(&self, state: &State) -> Result<()> {
         let container = self.container;
         container.write_state(state)?;
-        let config = self.prepared.lxc_config.as_bytes();
-        container.replace(&container.file(names::LXC_CONFIG), config, 0o600)?;
         self.write_hooks(&[Phase::Poststop], state)?;
         guest::make(container, self.prepared.access)
     }
@@ -294,6 +314,10 @@ impl Attempt<'_> {
     /// Takes back what was made. Poststop hooks run if the container began to exist.
     fn take_back(self, lock: Lock) {
         let state = self.state();
+        // For lxc-destroy, if it came to an end before LXC.
+        if let Err(error) = self.write_lxc_config() {
+            log::warn!("{}", crate::errors::one_line(&error));
+        }
         for error in destroy::destroy(self.runtime, self.container, state, self.record) {
             log::warn!("{}", crate::errors::one_line(&error));
         }

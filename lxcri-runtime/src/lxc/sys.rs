@@ -5,10 +5,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::sched::CloneFlags;
-
-/// Where cgroup file systems are mounted on every distribution that LXC supports.
-const CGROUP_ROOT: &CStr = c"/sys/fs/cgroup";
+use lxc_entry::gate::SOCKET;
+use lxc_entry::{ENTER_CGROUP, Entry, Failure};
 
 /// What is executed, and what it is born with.
 pub struct Spawn<'a> {
@@ -20,29 +18,12 @@ pub struct Spawn<'a> {
     pub environment: &'a [CString],
     /// The v2 cgroup in which it is born.
     pub cgroup: Option<BorrowedFd<'a>>,
-    /// Files of the v1 cgroups that it enters, open for writing: `tasks`, not `cgroup.procs`.
-    ///
-    /// A thread that moves itself alone need not wait until no process of the machine forks or executes, which takes the
-    /// kernel several milliseconds (`cgroup_procs_write_start` since Linux 5.17).
-    pub tasks: &'a [OwnedFd],
-    /// Namespaces to join, CLONE_NEW* with each. A user namespace comes last, and its root executes the program.
-    pub namespaces: &'a [(OwnedFd, CloneFlags)],
-    /// An empty directory that covers the cgroup file systems, in a mount namespace of its own.
-    pub cover: &'a CStr,
-    /// What LXC would start for a hook, and what takes its place.
-    pub shell: Option<&'a Shell>,
+    /// What it enters before it executes the program. Without it the program has /proc as its working directory.
+    pub entry: Option<&'a Entry<'a>>,
+    /// What it inherits as [`SOCKET`](lxc_entry::gate::SOCKET).
+    pub socket: Option<BorrowedFd<'a>>,
     /// What becomes stdin, stdout and stderr.
     pub null: BorrowedFd<'a>,
-}
-
-/// A shell that is covered in the mount namespace of the program.
-pub struct Shell {
-    /// Its file, an absolute path without symlinks.
-    pub path: CString,
-    /// The mount in which it lies.
-    pub mount_point: CString,
-    /// The program that is mounted over it.
-    pub cover: CString,
 }
 
 /// A child that was started.
@@ -65,7 +46,6 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
         spawn,
         arguments: pointers(spawn.arguments),
         environment: pointers(spawn.environment),
-        entered: 0,
         failure: None,
     };
     let mut stack = Box::<[Slot]>::new_uninit_slice(STACK / size_of::<Slot>());
@@ -99,11 +79,13 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     match child.failure {
         None => Ok(Spawned { pid, pidfd }),
-        Some((step, errno)) => {
+        Some(failure) => {
             // SAFETY: waits for the child that has just exited.
             unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-            let step = match spawn.tasks.get(child.entered).filter(|_| step == ENTER) {
-                Some(tasks) => format!("write({}, 0)", path_of(tasks)),
+            let Failure { step, errno, .. } = failure;
+            let tasks = spawn.entry.and_then(|e| e.tasks.get(failure.entered));
+            let step = match tasks.filter(|_| step == ENTER_CGROUP) {
+                Some(tasks) => format!("write({}, 0)", path_of(*tasks)),
                 None => step.to_owned(),
             };
             Err((step, io::Error::from_raw_os_error(errno)))
@@ -112,13 +94,10 @@ pub fn spawn(spawn: &Spawn) -> Result<Spawned, (String, io::Error)> {
 }
 
 /// The path of an open file as it is now.
-fn path_of(file: &OwnedFd) -> String {
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+fn path_of(file: RawFd) -> String {
+    let link = std::fs::read_link(format!("/proc/self/fd/{file}"));
     link.map_or_else(|_| "tasks".to_owned(), |path| path.display().to_string())
 }
-
-/// The step of entering a v1 cgroup.
-const ENTER: &str = "write(tasks, 0)";
 
 /// Not in every libc crate's headers: linux/sched.h.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -135,10 +114,8 @@ struct Child<'a> {
     /// Pointers to the strings, ended by NULL.
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
-    /// How many v1 cgroups it has entered.
-    entered: usize,
-    /// The step that failed, and its errno.
-    failure: Option<(&'static str, i32)>,
+    /// The step that failed.
+    failure: Option<Failure>,
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
@@ -147,75 +124,6 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
         .map(|s| s.as_ptr())
         .chain([std::ptr::null()])
         .collect()
-}
-
-/// The step of joining a namespace.
-fn joining(kind: CloneFlags) -> &'static str {
-    match kind {
-        CloneFlags::CLONE_NEWCGROUP => "setns(CLONE_NEWCGROUP)",
-        CloneFlags::CLONE_NEWIPC => "setns(CLONE_NEWIPC)",
-        CloneFlags::CLONE_NEWNET => "setns(CLONE_NEWNET)",
-        CloneFlags::CLONE_NEWPID => "setns(CLONE_NEWPID)",
-        CloneFlags::CLONE_NEWUSER => "setns(CLONE_NEWUSER)",
-        CloneFlags::CLONE_NEWUTS => "setns(CLONE_NEWUTS)",
-        _ => "setns",
-    }
-}
-
-/// Becomes root of the user namespace that has just been joined, with a mount namespace that belongs to it. Returns the step
-/// that failed, with its error in errno.
-///
-/// By system call, because the wrappers of libc change all threads of the process whose memory this is.
-///
-/// # Safety
-/// Async-signal-safe; only in a process of its own.
-unsafe fn become_root() -> Result<(), &'static str> {
-    let step = |name, result: libc::c_long| if result < 0 { Err(name) } else { Ok(()) };
-    // SAFETY: numbers and a null pointer, which an empty list of groups may have.
-    unsafe {
-        let no_groups = std::ptr::null::<libc::gid_t>();
-        step(
-            "setgroups(0)",
-            libc::syscall(libc::SYS_setgroups, 0, no_groups),
-        )?;
-        step(
-            "setresgid(0, 0, 0)",
-            libc::syscall(libc::SYS_setresgid, 0, 0, 0),
-        )?;
-        step(
-            "setresuid(0, 0, 0)",
-            libc::syscall(libc::SYS_setresuid, 0, 0, 0),
-        )?;
-        step(
-            "unshare(CLONE_NEWNS)",
-            libc::unshare(libc::CLONE_NEWNS).into(),
-        )?;
-        // It is forgotten when the user changes.
-        step(
-            "prctl(PR_SET_PDEATHSIG, SIGKILL)",
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL).into(),
-        )
-    }
-}
-
-/// Covers the shell, if that is possible: without it LXC starts the shell, and that the program.
-///
-/// The mount in which it lies must not be shared: the cover would appear on the host. As a slave it goes on to follow the host.
-///
-/// # Safety
-/// Async-signal-safe; only in a mount namespace of its own.
-unsafe fn cover(shell: &Shell) {
-    let (path, mount_point) = (shell.path.as_ptr(), shell.mount_point.as_ptr());
-    let null = std::ptr::null::<c_char>();
-    // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
-    unsafe {
-        if crate::sys::mount_id(&shell.path)
-            .is_some_and(|id| crate::sys::mount_id(&shell.mount_point) == Some(id))
-            && libc::mount(null, mount_point, null, libc::MS_SLAVE, null.cast()) == 0
-        {
-            libc::mount(shell.cover.as_ptr(), path, null, libc::MS_BIND, null.cast());
-        }
-    }
 }
 
 /// clone3(2), and [`run`] in the child. Returns the child's pid or a negated errno.
@@ -274,63 +182,35 @@ unsafe fn clone_and_run(args: &mut libc::clone_args, child: &mut Child) -> isize
 /// Only in a new process that has the parent's memory to itself.
 unsafe extern "C" fn run(child: &mut Child) -> ! {
     // SAFETY: the caller's promise.
-    let Err(step) = unsafe { execute(child) };
-    // SAFETY: errno is that of the waiting thread, whose thread-local storage this is; _exit does not return.
-    unsafe {
-        child.failure = Some((step, *libc::__errno_location()));
-        libc::_exit(127)
-    }
+    let Err(failure) = unsafe { execute(child) };
+    child.failure = Some(failure);
+    // SAFETY: does not return.
+    unsafe { libc::_exit(127) }
 }
 
-/// Does all steps and executes the program. Returns the step that failed, with its error in errno.
+/// Does all steps and executes the program. Returns the step that failed.
 ///
 /// # Safety
 /// As for [`run`].
-unsafe fn execute(child: &mut Child) -> Result<Infallible, &'static str> {
+unsafe fn execute(child: &mut Child) -> Result<Infallible, Failure> {
     let spawn = child.spawn;
-    let null = std::ptr::null::<c_char>();
-    let step = |name: &'static str, result: libc::c_int| match result {
-        ..0 => Err(name),
-        _ => Ok(()),
-    };
-    // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
+    // SAFETY: numbers, strings that are NUL-ended and live, and the caller's promise.
     unsafe {
-        step(
-            "prctl(PR_SET_PDEATHSIG, SIGKILL)",
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL),
-        )?;
-        for file in spawn.tasks {
-            let written = libc::write(file.as_raw_fd(), c"0".as_ptr().cast(), 1);
-            step(ENTER, written as libc::c_int)?;
-            child.entered += 1;
-        }
-        step("unshare(CLONE_NEWNS)", libc::unshare(libc::CLONE_NEWNS))?;
-        // Only this one mount becomes private, so that what is mounted over it stays in this namespace, while the others
-        // keep their propagation: shared mounts of a container stay peers of the host's.
-        let target = CGROUP_ROOT.as_ptr();
-        let private = libc::mount(null, target, null, libc::MS_PRIVATE, null.cast());
-        // Not a mount point, or no such directory: there are no cgroups to hide.
-        if private == 0 || !matches!(*libc::__errno_location(), libc::EINVAL | libc::ENOENT) {
-            step("mount(/sys/fs/cgroup, MS_PRIVATE)", private)?;
-            let cover = spawn.cover.as_ptr();
-            step(
-                "mount(/sys/fs/cgroup, MS_BIND)",
-                libc::mount(cover, target, null, libc::MS_BIND, null.cast()),
-            )?;
-        }
-        if let Some(shell) = spawn.shell {
-            cover(shell);
+        match spawn.entry {
+            Some(entry) => lxc_entry::enter(entry)?,
+            None => {
+                let result = libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                step("prctl(PR_SET_PDEATHSIG, SIGKILL)", result)?;
+                // Nothing can be made there.
+                step("chdir(/proc)", libc::chdir(c"/proc".as_ptr()))?;
+            }
         }
         for number in 0..3 {
             let copied = libc::dup2(spawn.null.as_raw_fd(), number);
             step("dup2(/dev/null)", copied)?;
         }
-        for (namespace, kind) in spawn.namespaces {
-            let joined = libc::setns(namespace.as_raw_fd(), kind.bits());
-            step(joining(*kind), joined)?;
-            if *kind == CloneFlags::CLONE_NEWUSER {
-                become_root()?;
-            }
+        if let Some(socket) = spawn.socket {
+            step("dup2(socket)", inherit(socket.as_raw_fd()))?;
         }
         libc::execve(
             spawn.program.as_ptr(),
@@ -338,5 +218,38 @@ unsafe fn execute(child: &mut Child) -> Result<Infallible, &'static str> {
             child.environment.as_ptr(),
         );
     }
-    Err("execve")
+    Err(failure("execve"))
+}
+
+fn step(name: &'static str, result: libc::c_int) -> Result<(), Failure> {
+    if result < 0 {
+        Err(failure(name))
+    } else {
+        Ok(())
+    }
+}
+
+/// A step that has just failed.
+fn failure(step: &'static str) -> Failure {
+    Failure {
+        step,
+        // SAFETY: errno is that of the waiting thread, whose thread-local storage this is.
+        errno: unsafe { *libc::__errno_location() },
+        entered: 0,
+    }
+}
+
+/// Gives a descriptor the number that the program knows, without close-on-exec.
+///
+/// # Safety
+/// Only in a new process, whose descriptor of that number nobody needs.
+unsafe fn inherit(socket: RawFd) -> libc::c_int {
+    // SAFETY: numbers.
+    unsafe {
+        if socket == SOCKET {
+            libc::fcntl(socket, libc::F_SETFD, 0)
+        } else {
+            libc::dup2(socket, SOCKET)
+        }
+    }
 }

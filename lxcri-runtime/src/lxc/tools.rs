@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hook_tree::names;
+use lxc_entry::Entry;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::wait::waitpid;
@@ -66,6 +67,18 @@ pub struct Birth {
     pub locks: Option<PathBuf>,
 }
 
+/// How `lxc-start` is executed.
+pub(super) struct How<'a> {
+    /// Environment variables besides PATH.
+    pub variables: &'a [OsString],
+    /// The v2 cgroup to be born in.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// What it enters before it is executed.
+    pub entry: Option<&'a Entry<'a>>,
+    /// The socket at which it waits.
+    pub socket: Option<BorrowedFd<'a>>,
+}
+
 /// A running `lxc-start`, which is the container's monitor until it is ended. Dropping it ends it.
 pub struct Monitor {
     /// Its pid.
@@ -88,11 +101,27 @@ impl Lxc {
 
     /// Starts `lxc-start` in the foreground, as a child that dies with this process.
     pub fn start(&self, container: &Container, root: &Path, birth: &Birth) -> Result<Monitor> {
-        let string = |text: &OsStr| {
-            CString::new(text.as_bytes()).with_context(|| format!("argument {text:?}"))
-        };
-        // What LXC has to say is read from its log and becomes part of our error.
-        let log = container.file(LOG);
+        let mut variables = Vec::new();
+        if let Some(locks) = &birth.locks {
+            let mut variable = OsString::from("XDG_RUNTIME_DIR=");
+            variable.push(locks);
+            variables.push(variable);
+        }
+        birth.entry(container, |entry| {
+            let how = How {
+                variables: &variables,
+                cgroup: birth.cgroup.as_ref().map(OwnedFd::as_fd),
+                entry: Some(entry),
+                socket: None,
+            };
+            self.execute(container, root, &how)
+        })?
+    }
+
+    /// Executes `lxc-start`.
+    pub(super) fn execute(&self, container: &Container, root: &Path, how: &How) -> Result<Monitor> {
+        // What LXC has to say is read from its log and becomes part of our error. It is found from the container's directory, so
+        // that nothing can be made before that exists.
         let words: [&OsStr; 11] = [
             "lxc-start".as_ref(),
             "-F".as_ref(),
@@ -102,32 +131,29 @@ impl Lxc {
             container.id.as_ref(),
             "-q".as_ref(),
             "-o".as_ref(),
-            log.as_ref(),
+            LOG.as_ref(),
             "-l".as_ref(),
             "ERROR".as_ref(),
         ];
-        let arguments = words.into_iter().map(string).collect::<Result<Vec<_>>>()?;
+        let path = OsString::from(format!("PATH={}", DIRECTORIES.join(":")));
+        let strings =
+            |texts: &mut dyn Iterator<Item = &OsStr>| texts.map(string).collect::<Result<Vec<_>>>();
         let null = File::options()
             .read(true)
             .write(true)
             .open("/dev/null")
             .context("open /dev/null")?;
-        let shell = birth.as_shell.as_deref().and_then(shell);
-        let mut environment = vec![string(format!("PATH={}", DIRECTORIES.join(":")).as_ref())?];
-        if let Some(locks) = &birth.locks {
-            let mut variable = OsString::from("XDG_RUNTIME_DIR=");
-            variable.push(locks);
-            environment.push(string(&variable)?);
-        }
+        let program = string(self.start.as_os_str())?;
+        let arguments = strings(&mut words.into_iter())?;
+        let environment = [&path].into_iter().chain(how.variables);
+        let environment = strings(&mut environment.map(OsString::as_os_str))?;
         let spawned = sys::spawn(&sys::Spawn {
-            program: &string(self.start.as_os_str())?,
+            program: &program,
             arguments: &arguments,
             environment: &environment,
-            cgroup: birth.cgroup.as_ref().map(|fd| fd.as_fd()),
-            tasks: &birth.tasks,
-            namespaces: &birth.namespaces,
-            cover: &cover(container)?,
-            shell: shell.as_ref(),
+            cgroup: how.cgroup,
+            entry: how.entry,
+            socket: how.socket,
             null: null.as_fd(),
         })
         .map_err(|(step, error)| {
@@ -141,7 +167,62 @@ impl Lxc {
     }
 }
 
+fn string(text: &OsStr) -> Result<CString> {
+    CString::new(text.as_bytes()).with_context(|| format!("use {text:?}"))
+}
+
+impl Birth {
+    /// What `lxc-start` enters, for one call.
+    pub(super) fn entry<R>(
+        &self,
+        container: &Container,
+        call: impl FnOnce(&Entry) -> R,
+    ) -> Result<R> {
+        let directory = File::open(&container.dir)
+            .with_context(|| format!("open {}", container.dir.display()))?;
+        let cover = cover(container)?;
+        let shell = self.as_shell.as_deref().and_then(shell);
+        let tasks: Vec<_> = self.tasks.iter().map(AsRawFd::as_raw_fd).collect();
+        let namespaces = self.namespaces.iter();
+        let namespaces: Vec<_> = namespaces
+            .map(|(fd, kind)| (fd.as_raw_fd(), kind.bits()))
+            .collect();
+        Ok(call(&Entry {
+            directory: directory.as_raw_fd(),
+            tasks: &tasks,
+            cover: &cover,
+            shell: shell.as_ref().map(|shell| lxc_entry::Shell {
+                path: &shell.path,
+                mount_point: &shell.mount_point,
+                cover: &shell.cover,
+            }),
+            namespaces: &namespaces,
+        }))
+    }
+}
+
+/// A shell that is covered ([`lxc_entry::Shell`]).
+struct Shell {
+    path: CString,
+    mount_point: CString,
+    cover: CString,
+}
+
 impl Monitor {
+    /// Takes over the process that goes on in the place of this one, which has ended.
+    pub(super) fn replaced_by(mut self, pid: i32) -> Result<Monitor> {
+        if pid == self.pid {
+            return Ok(self);
+        }
+        let pidfd = crate::sys::pidfd_open(pid).context("pidfd_open(lxc-start)")?;
+        self.wait()?;
+        Ok(Monitor {
+            pid,
+            pidfd,
+            ended: false,
+        })
+    }
+
     /// Ends it.
     pub fn kill(&self) -> Result<()> {
         crate::sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).context("end lxc-start")
@@ -281,19 +362,18 @@ fn cover(container: &Container) -> Result<CString> {
 }
 
 /// The shell that LXC starts for a hook, to be covered by the launcher. Nothing where it cannot be found out what to do.
-fn shell(launcher: &Path) -> Option<sys::Shell> {
-    let string = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
+fn shell(launcher: &Path) -> Option<Shell> {
     let path = fs::canonicalize(SHELL).ok()?;
-    let id = |path: &Path| crate::sys::mount_id(&string(path)?);
+    let id = |path: &Path| lxc_entry::mount_id(&string(path.as_os_str()).ok()?);
     let mount = id(&path)?;
     let mount_point = path
         .ancestors()
         .take_while(|p| id(p) == Some(mount))
         .last()?;
-    Some(sys::Shell {
-        mount_point: string(mount_point)?,
-        path: string(&path)?,
-        cover: string(launcher)?,
+    Some(Shell {
+        mount_point: string(mount_point.as_os_str()).ok()?,
+        path: string(path.as_os_str()).ok()?,
+        cover: string(launcher.as_os_str()).ok()?,
     })
 }
 

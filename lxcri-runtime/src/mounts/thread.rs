@@ -11,7 +11,7 @@ use nix::sys::stat::{Mode, umask};
 use super::error::{CallError, Error};
 use super::identity::Identity;
 use super::sys;
-use crate::sys::mount_id;
+use lxc_entry::mount_id;
 
 /// Runs `work` in `namespaces`, with umask 0, and as `identity` if there is one; the caller's thread is not changed.
 pub(crate) fn in_thread<R: Send>(

@@ -90,9 +90,16 @@ fn install_puts_all_programs_in_place_and_uninstall_removes_them_alone() {
 #[test]
 fn programs_that_are_optional_are_installed_when_they_are_there() {
     let scene = scene();
-    copy(&source(&scene, "lxcri-nri"));
-    run(&scene, "install").success();
-    assert!(installed(&scene).contains(&"bin/lxcri-nri".to_owned()));
+    for (name, place) in [
+        ("lxcri-nri", "bin/lxcri-nri"),
+        ("liblxc_gate.so", "libexec/lxcri/liblxc_gate.so"),
+    ] {
+        copy(&source(&scene, name));
+        run(&scene, "install").success();
+        assert!(installed(&scene).contains(&place.to_owned()), "{name}");
+    }
+    run(&scene, "uninstall").success();
+    assert!(installed(&scene).is_empty());
 }
 
 #[test]

@@ -175,6 +175,7 @@ impl Worker {
         };
         let config = match adapter.is_lxc() {
             true if lxc::is_lxcris(&caller.view, &bundle) => return Ok(()),
+            true if lxc::starts_nothing(&caller.view, request, &bundle) => return Ok(()),
             true => lxc::read(&caller.place(), request, &bundle),
             false => {
                 let file = match &request.config {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use lxcri_tests::command::wait_until;
+use lxcri_tests::command::{find_program, wait_until};
 use lxcri_tests::leaks;
 
 use crate::real::{Real, moment};
@@ -38,7 +38,12 @@ impl Setting {
         real.scratch.mode("hook", 0o755);
         let hook = real.scratch.join("hook").display().to_string();
         let (prestart, poststop) = (format!("{hook} prestart"), format!("{hook} poststop"));
-        let options = real.options(&["--prestart", &prestart, "--poststop", &poststop]);
+        let mut options = real.options(&["--prestart", &prestart, "--poststop", &poststop]);
+        if runtime == "lxcri" {
+            // LXC as lxcri uses it is watched as well, and must be taken for no container of its own.
+            let lxc = find_program("lxc-start")?.display().to_string();
+            options.extend(["--runtime", &lxc, "--on-failure", "deny"].map(str::to_owned));
+        }
         let watcher = Watcher::start(options);
         Some(Setting { real, watcher })
     }

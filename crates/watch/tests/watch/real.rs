@@ -44,8 +44,9 @@ impl Real {
         let program = scratch.join(name);
         copy(&original, &program);
         if name == "lxcri" {
-            let launcher = "lxcri-hook";
-            copy(&original.with_file_name(launcher), &scratch.join(launcher));
+            for beside in ["lxcri-hook", "liblxc_gate.so"] {
+                copy(&original.with_file_name(beside), &scratch.join(beside));
+            }
         }
         let runtime = match Runtime::in_layout(program, Layout::of_host()) {
             Ok(runtime) => runtime,

@@ -15,6 +15,9 @@ pub const LIBEXEC: &str = "libexec/lxcri";
 /// The launcher, which lxcri looks for in `../libexec/lxcri` or beside itself.
 const LAUNCHER: &str = "lxcri-hook";
 
+/// The library for lxc-start, which lxcri looks for beside the launcher.
+const GATE: &str = "liblxc_gate.so";
+
 /// Bytes of an ELF header up to and with `e_machine`.
 const HEADER: usize = 20;
 
@@ -27,11 +30,12 @@ pub struct Program {
     pub required: bool,
 }
 
-/// All programs in the order in which they are replaced. The launcher comes before the runtime that calls it.
+/// All programs in the order in which they are replaced. What the runtime needs comes before it.
 pub fn all() -> impl Iterator<Item = Program> {
     let program = |(name, required)| Program { name, required };
     [
         (LAUNCHER, true),
+        (GATE, false),
         ("lxcri", true),
         ("lxcri-inject", true),
         ("lxcri-nri", false),
@@ -46,7 +50,7 @@ impl Program {
     /// Where it lies, given the directory of this program.
     pub fn source(self, from: &Path) -> Option<PathBuf> {
         let mut places = vec![from.join(self.name)];
-        if self.name == LAUNCHER {
+        if self.is_internal() {
             places.insert(0, from.join("..").join(LIBEXEC).join(self.name));
         }
         places.into_iter().find(|place| place.exists())
@@ -54,12 +58,13 @@ impl Program {
 
     /// Where it goes.
     pub fn destination(self, prefix: &Path) -> PathBuf {
-        let directory = if self.name == LAUNCHER {
-            LIBEXEC
-        } else {
-            "bin"
-        };
+        let directory = if self.is_internal() { LIBEXEC } else { "bin" };
         prefix.join(directory).join(self.name)
+    }
+
+    /// Whether nobody calls it but other programs.
+    fn is_internal(self) -> bool {
+        [LAUNCHER, GATE].contains(&self.name)
     }
 }
 
