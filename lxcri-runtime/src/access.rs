@@ -42,6 +42,11 @@ impl Access {
         self.set(path, 0o600, 0o640)
     }
 
+    /// The same for what was made with modes that are right where there is no group: then there is nothing to do.
+    pub fn share(self, path: &Path) -> Result<()> {
+        self.group.map_or(Ok(()), |_| self.tree(path))
+    }
+
     /// The mode, whatever the umask is, and the group.
     fn set(self, path: &Path, alone: u32, with_group: u32) -> Result<()> {
         let set = || -> io::Result<()> {

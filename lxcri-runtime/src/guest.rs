@@ -18,7 +18,7 @@ use crate::store::Container;
 pub fn make(container: &Container, access: Access) -> Result<()> {
     let path = container.file(names::GUEST);
     mkdir(&path)?;
-    access.tree(&path)
+    access.share(&path)
 }
 
 /// Writes the files of the directory. The caller gives them to whom they belong.
@@ -59,7 +59,7 @@ pub fn write_state(
     };
     let path = container.guest(names::STATE);
     container.replace(&path, &state.to_json()?, 0o600)?;
-    access.tree(&path)
+    access.share(&path)
 }
 
 fn mkdir(path: &Path) -> Result<()> {

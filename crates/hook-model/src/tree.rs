@@ -130,6 +130,29 @@ pub fn write(
     Ok(())
 }
 
+/// Removes hooks that [`write`] has made below `dir`, without a look at what there is: three calls for each. Whatever else
+/// lies there stays, and so do the directories of the phases.
+pub fn remove(dir: &Path) {
+    if !dir.is_dir() {
+        return;
+    }
+    for phase in Phase::ALL {
+        let phase_dir = dir.join(phase.dir_name());
+        if !phase_dir.is_dir() {
+            continue;
+        }
+        for n in 1.. {
+            let hook_dir = phase_dir.join(n.to_string());
+            // An error shows when the directory is removed, which ends the walk.
+            let _ = fs::remove_file(hook_dir.join(names::CMDLINE));
+            let _ = fs::remove_file(hook_dir.join(names::ENVIRON));
+            if fs::remove_dir(&hook_dir).is_err() {
+                break;
+            }
+        }
+    }
+}
+
 /// Makes files with exact modes, whatever the caller's umask.
 struct Writer<'a> {
     options: &'a Options<'a>,

@@ -270,3 +270,21 @@ fn executables_are_looked_at() {
         ["/hooks/prestart/1/path", "/hooks/poststop/0/path"]
     );
 }
+
+#[test]
+fn what_was_written_is_removed_and_nothing_else() {
+    let dir = tempdir().unwrap();
+    let tree_dir = dir.path().join("hooks");
+    tree::remove(&tree_dir);
+    tree::write(&tree_dir, &sample(), &Phase::ALL, &Options::default()).unwrap();
+    fs::write(tree_dir.join("poststop/1/other"), "").unwrap();
+    tree::remove(&tree_dir);
+    let entries = |name: &str| -> Vec<_> {
+        let entries = fs::read_dir(tree_dir.join(name)).unwrap();
+        entries.map(|e| e.unwrap().file_name()).collect()
+    };
+    assert!(entries("create-container").is_empty());
+    assert!(entries("start-container").is_empty());
+    assert_eq!(entries("poststop"), ["1"]);
+    assert_eq!(entries("poststop/1"), ["other"]);
+}

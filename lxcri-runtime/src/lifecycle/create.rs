@@ -288,7 +288,7 @@ impl Attempt<'_> {
         self.write_hooks(&others, state)?;
         guest::write(container, init_files, hooks)?;
         guest::write_state(container, state, None, self.prepared.access)?;
-        self.prepared.access.tree(&container.file(names::GUEST))
+        self.prepared.access.share(&container.file(names::GUEST))
     }
 
     fn write_hooks(&self, phases: &[Phase], state: &State) -> Result<()> {
@@ -306,7 +306,7 @@ impl Attempt<'_> {
         let inside = dir.join(Phase::CreateContainer.dir_name());
         if phases.contains(&Phase::CreateContainer) && inside.is_dir() {
             self.prepared.access.passage(&dir)?;
-            self.prepared.access.tree(&inside)?;
+            self.prepared.access.share(&inside)?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, anyhow};
 use hook_exec::{Context, run_hook};
-use hook_model::{Phase, State, Status};
+use hook_model::{Phase, State, Status, tree};
+use hook_tree::names;
 use nix::sys::signal::Signal;
 
 use super::hooks;
@@ -88,7 +89,7 @@ fn remove(dir: &Path) -> io::Result<()> {
             continue;
         }
         missing_is_fine(match entry.file_type()?.is_dir() {
-            true => fs::remove_dir_all(entry.path()),
+            true => remove_directory(&entry.path()),
             false => fs::remove_file(entry.path()),
         })?;
     }
@@ -98,6 +99,16 @@ fn remove(dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         other => missing_is_fine(other),
     }
+}
+
+/// Removes a directory with all that is in it. Hooks may be many, and where they lie is known.
+fn remove_directory(dir: &Path) -> io::Result<()> {
+    match dir.file_name() {
+        Some(name) if name == names::HOOKS => tree::remove(dir),
+        Some(name) if name == names::GUEST => tree::remove(&dir.join(names::HOOKS)),
+        _ => {}
+    }
+    fs::remove_dir_all(dir)
 }
 
 /// Goes on after an error: what one way cannot end, another may.
