@@ -20,6 +20,9 @@ pub fn run(tree: &mut Tree) -> ! {
     if packet.kind() != hook_tree::sync::INIT_GO {
         sync::unexpected(&packet);
     }
+    // All mounts are made. Nobody who is put into the container finds the FIFO, and `start` need not wait for the kernel. If it
+    // cannot be done now, the list does it, and says why it cannot.
+    let _ = sys::detach(text!("/.lxcri"));
     // Waits until `start` opens the other end.
     tree.at(names::SYNCFIFO.as_bytes());
     let Some(fifo) = tree.get(open::WRITE) else {

@@ -1,6 +1,7 @@
 //! The root file system: read-only, masked, without traces of the runtime, with nothing but one static program.
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::container::{Container, observe};
 use lxcri_tests::mountinfo::{EROFS, add_mounts, mount};
 use lxcri_tests::phase::PHASES;
@@ -95,6 +96,34 @@ fn masked_and_read_only_paths() {
     assert!(!record.sees("/does"), "missing paths are not made");
     assert_eq!(records.attempt("process", "try-write /var/x"), Some(EROFS));
     assert_eq!(records.attempt("process", "try-write /root/x"), Some(0));
+}
+
+/// Whoever is put into a container that waits for its start must not find the runtime's files there.
+#[test]
+fn a_created_container_shows_nothing_of_the_runtime() {
+    let Some(runtime) = need::lxcri() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("echo done");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let create = container.create().success();
+    let pid = container.pid().expect("a pid");
+    let mountinfo =
+        || std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).expect("mountinfo");
+    assert!(
+        wait_until(PATIENCE, || !mountinfo().contains("/.lxcri")),
+        "{}",
+        mountinfo()
+    );
+    let inside = format!("/proc/{pid}/root/.lxcri");
+    assert_eq!(std::fs::read_dir(inside).map_or(0, Iterator::count), 0);
+    container.start().success();
+    assert!(container.wait_for("stopped"));
+    assert_eq!(create.output_now()[0], "done\n");
+    container.delete().success();
+    leaks::assert_none(scratch.marker());
 }
 
 /// After `start` has returned there is nothing; a hook and a program that looks at once may see an empty directory.

@@ -22,14 +22,16 @@ impl Process {
             }
     }
 
-    /// Detaches /.lxcri: neither hooks nor the program see anything there. Then lets go of the mount point, and not only
-    /// at execve, which closes descriptors in an order of its own: `start` removes the directory as soon as it hears that
-    /// the program is executed.
+    /// Detaches /.lxcri, unless the launcher has done so: neither hooks nor the program see anything there. Then lets go of the
+    /// mount point, and not only at execve, which closes descriptors in an order of its own: `start` removes the directory as
+    /// soon as it hears that the program is executed.
     pub(crate) fn leave_guest(&self, list: &mut List) -> Result<(), Error> {
         let path = list.string(names::GUEST_MOUNT.as_bytes())?;
         let flags = libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW;
         let text = format!("umount2({})", names::GUEST_MOUNT);
-        list.call(libc::SYS_umount2, &[path.into(), flags.into()], text);
+        // Nothing is mounted there, or nothing is there.
+        list.call(libc::SYS_umount2, &[path.into(), flags.into()], text)
+            .tolerate(&[libc::EINVAL, libc::ENOENT]);
         let holder = self.holder();
         list.call(
             libc::SYS_close,

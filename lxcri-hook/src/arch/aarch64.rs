@@ -123,6 +123,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const SETPGID: usize = 154;
+    pub const UMOUNT2: usize = 39;
     pub const PRCTL: usize = 167;
     pub const SOCKET: usize = 198;
     pub const CONNECT: usize = 203;

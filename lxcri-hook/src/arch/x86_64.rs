@@ -126,6 +126,7 @@ pub mod nr {
     pub const FCHDIR: usize = 81;
     pub const SETPGID: usize = 109;
     pub const PRCTL: usize = 157;
+    pub const UMOUNT2: usize = 166;
     pub const GETDENTS64: usize = 217;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;

@@ -6,6 +6,8 @@ use core::marker::PhantomData;
 use hook_tree::Strings;
 
 const PR_SET_DUMPABLE: usize = 4;
+/// MNT_DETACH and UMOUNT_NOFOLLOW.
+const DETACH: usize = 2 | 8;
 
 /// A vector of pointers to strings that ends with NULL, as `execve` wants it.
 #[derive(Clone, Copy)]
@@ -36,6 +38,12 @@ pub fn exit(code: u8) -> ! {
         // SAFETY: takes a number and does not return.
         unsafe { arch::syscall3(code.into(), 0, 0, nr::EXIT_GROUP) };
     }
+}
+
+/// Detaches what is mounted at a path.
+pub fn detach(path: Str) -> Ret {
+    // SAFETY: the path ends with NUL.
+    unsafe { call3(nr::UMOUNT2, path.address(), DETACH, 0) }
 }
 
 /// Keeps other processes of the same user, even in a container, from looking into this one until it executes.

@@ -13,7 +13,7 @@ mod time;
 
 pub use buf::{Buf, READ_SIZE};
 pub use child::{Spawn, reap_strays};
-pub use exec::{Pointers, exec, exit, set_undumpable};
+pub use exec::{Pointers, detach, exec, exit, set_undumpable};
 pub use file::*;
 pub use list::List;
 pub use socket::{connect, send, socket, write_line};
