@@ -29,7 +29,8 @@ pub struct Peer {
     socket: OwnedFd,
     /// Its pid, as the kernel tells it (SO_PEERCRED in unix(7)).
     pub pid: i32,
-    /// Room for the largest packet, made once: most are a few bytes.
+    /// Room for the largest packet, made once: most are a few bytes. What the allocator gets from the kernel for it is zero, and
+    /// is never touched.
     buffer: Mutex<Vec<u8>>,
 }
 
@@ -79,7 +80,7 @@ impl Listener {
         Ok(Peer {
             socket,
             pid: credentials.pid(),
-            buffer: Mutex::default(),
+            buffer: Mutex::new(vec![0; kind::PACKET_LIMIT]),
         })
     }
 }
@@ -141,7 +142,6 @@ impl Peer {
             bail!("the launcher did not answer in time");
         }
         let mut buffer = self.buffer.lock().unwrap_or_else(|e| e.into_inner());
-        buffer.resize(kind::PACKET_LIMIT, 0);
         let mut control = nix::cmsg_space!([RawFd; 4]);
         let (length, mut fds) = loop {
             let mut parts = [IoSliceMut::new(&mut buffer)];
