@@ -40,12 +40,54 @@ struct Entry {
     asked: Option<Instant>,
 }
 
+#[derive(Default)]
+struct All {
+    /// The number of the last.
+    last: u64,
+    entries: Vec<Entry>,
+    /// Root directories and ids of those whose program is executed, until somebody knows their containers.
+    taken: Vec<(PathBuf, String)>,
+}
+
+impl All {
+    /// Whether what is expected of a container has been asked for longer than `patience`, or is not expected at all.
+    fn is_overdue(&mut self, root: &Path, id: &str, patience: Duration) -> bool {
+        let taken = self.taken.iter().any(|(r, i)| r == root && i == id);
+        let mut fresh = false;
+        for entry in self.entries.iter_mut().filter(|e| e.expected.is(root, id)) {
+            fresh |= entry.asked.get_or_insert_with(Instant::now).elapsed() < patience;
+        }
+        !taken && !fresh
+    }
+}
+
+impl Expected {
+    fn is(&self, root: &Path, id: &str) -> bool {
+        self.id == id && self.root == root
+    }
+}
+
 /// All of them.
 #[derive(Default)]
-pub struct Expectations(Mutex<(u64, Vec<Entry>)>);
+pub struct Expectations(Mutex<All>);
+
+/// A container whose program is executed. Nobody takes it for unseen as long as this is there.
+pub struct Taken<'a> {
+    all: &'a Expectations,
+    key: (PathBuf, String),
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let taken = &mut self.all.lock().taken;
+        if let Some(place) = taken.iter().position(|key| *key == self.key) {
+            taken.swap_remove(place);
+        }
+    }
+}
 
 impl Expectations {
-    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Entry>)> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,9 +96,9 @@ impl Expectations {
         let Program { file, id, rootfs } = program;
         let path = PathBuf::from(expected.config.args.first().map_or("", String::as_str));
         let mut all = self.lock();
-        all.0 += 1;
-        let number = all.0;
-        all.1.push(Entry {
+        all.last += 1;
+        let number = all.last;
+        all.entries.push(Entry {
             number,
             expected,
             program: id,
@@ -70,21 +112,29 @@ impl Expectations {
 
     /// Whether a file is somebody's program.
     pub fn awaits(&self, file: FileId) -> bool {
-        self.lock().1.iter().any(|entry| entry.program == file)
+        let all = self.lock();
+        all.entries.iter().any(|entry| entry.program == file)
     }
 
     /// Takes the container out whose first process executes `file`, if that is what it does.
-    pub fn take(&self, file: FileId, executor: &Executor, peer: &Peer) -> Option<Expected> {
+    pub fn take(
+        &self,
+        file: FileId,
+        executor: &Executor,
+        peer: &Peer,
+    ) -> Option<(Expected, Taken<'_>)> {
         let mut all = self.lock();
-        let fitting = all.1.iter().enumerate();
+        let fitting = all.entries.iter().enumerate();
         let fitting = fitting.filter(|(_, entry)| entry.program == file);
         let scored = fitting.filter_map(|(place, entry)| Some((executor.fits(entry)?, place)));
         // The better the sign, the older the expectation.
         let (_, place) = scored.min()?;
-        let entry = all.1.remove(place);
+        let entry = all.entries.remove(place);
+        let key = (entry.expected.root.clone(), entry.expected.id.clone());
+        all.taken.push(key.clone());
         drop(all);
         peer.unmark(entry.program);
-        Some(entry.expected)
+        Some((entry.expected, Taken { all: self, key }))
     }
 
     /// Gives an expectation up. None: it is not there any more.
@@ -95,24 +145,17 @@ impl Expectations {
     /// For a container that runs by what its runtime says: gives up what is expected of it when this has been asked for
     /// longer than `patience`. False: not yet. On a busy machine some time lies between the runtime's word and the execution.
     pub fn overdue(&self, root: &Path, id: &str, patience: Duration, peer: &Peer) -> bool {
-        let is_it = |entry: &Entry| entry.expected.id == id && entry.expected.root == root;
-        let mut all = self.lock();
-        let mut fresh = false;
-        for entry in all.1.iter_mut().filter(|entry| is_it(entry)) {
-            fresh |= entry.asked.get_or_insert_with(Instant::now).elapsed() < patience;
+        let overdue = self.lock().is_overdue(root, id, patience);
+        if overdue {
+            self.remove(|entry| entry.expected.is(root, id), peer);
         }
-        drop(all);
-        if fresh {
-            return false;
-        }
-        self.remove(is_it, peer);
-        true
+        overdue
     }
 
     fn remove(&self, is_it: impl Fn(&Entry) -> bool, peer: &Peer) -> Option<Expected> {
         let mut all = self.lock();
-        let place = all.1.iter().position(is_it)?;
-        let entry = all.1.remove(place);
+        let place = all.entries.iter().position(is_it)?;
+        let entry = all.entries.remove(place);
         drop(all);
         peer.unmark(entry.program);
         Some(entry.expected)
@@ -192,6 +235,65 @@ fn is_named(component: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NO_FILE: FileId = FileId {
+        device: 0,
+        inode: 0,
+    };
+
+    fn expected(root: &str, id: &str) -> Expected {
+        Expected {
+            adapter: Adapter::named("runc").unwrap(),
+            root: root.into(),
+            id: id.into(),
+            bundle: "/b".into(),
+            config: Config::default(),
+            maker: Identity { pid: 1, start: 1 },
+            namespace: NO_FILE,
+        }
+    }
+
+    #[test]
+    fn what_is_expected_is_overdue_when_it_has_been_asked_for_long_enough() {
+        let expectations = Expectations::default();
+        let root = Path::new("/r");
+        let mut all = expectations.lock();
+        let hour = Duration::from_secs(3600);
+        assert!(all.is_overdue(root, "c1", hour), "nobody expects it");
+        all.entries.push(Entry {
+            number: 1,
+            expected: expected("/r", "c1"),
+            program: NO_FILE,
+            rootfs: NO_FILE,
+            asked: None,
+        });
+        assert!(!all.is_overdue(root, "c1", hour));
+        assert!(all.entries[0].asked.is_some());
+        assert!(all.is_overdue(root, "c1", Duration::ZERO));
+        assert!(all.is_overdue(root, "c2", hour) && all.is_overdue(Path::new("/"), "c1", hour));
+    }
+
+    /// Between its execution and the moment in which the container is known.
+    #[test]
+    fn what_is_executed_is_not_overdue() {
+        let expectations = Expectations::default();
+        let root = Path::new("/r");
+        let key = |id: &str| (root.to_owned(), id.to_owned());
+        let taken = |id: &str| {
+            expectations.lock().taken.push(key(id));
+            Taken {
+                all: &expectations,
+                key: key(id),
+            }
+        };
+        let (one, two) = (taken("c1"), taken("c2"));
+        let is_overdue = |id| expectations.lock().is_overdue(root, id, Duration::ZERO);
+        assert!(!is_overdue("c1") && !is_overdue("c2"));
+        drop(one);
+        assert!(is_overdue("c1") && !is_overdue("c2"));
+        drop(two);
+        assert!(is_overdue("c2"));
+    }
 
     #[test]
     fn cgroups_of_containers() {

@@ -207,7 +207,7 @@ impl Worker {
         let Some(executor) = Executor::of(tid) else {
             return true;
         };
-        let Some(expected) = self.expectations.take(file, &executor, &self.peer) else {
+        let Some((expected, _taken)) = self.expectations.take(file, &executor, &self.peer) else {
             return true;
         };
         let Some(process) = Identity::of(executor.process()) else {

@@ -76,12 +76,9 @@ fn two_hundred_containers_at_once() {
         assert_eq!(by_id(&watcher, "added"), expected);
         assert_eq!(by_id(&watcher, "removed"), expected);
     });
-    assert!(
-        watcher
-            .events("added")
-            .iter()
-            .all(|event| event["gated"] == true)
-    );
+    let mut late = watcher.events("added");
+    late.retain(|event| event["gated"] != true);
+    assert!(late.is_empty(), "{late:?}\n{}", watcher.output());
     for n in (1..count).step_by(2) {
         let id = real.scratch.id(&format!("c{n}"));
         real.command()
