@@ -1,15 +1,17 @@
 //! How the process that becomes `lxc-start` enters a container's cgroups and namespaces, and the packet that tells it.
 //!
-//! The steps are taken at one of two moments: by a child of the runtime before it executes `lxc-start`, or in an `lxc-start` that
-//! is already loaded and waits (`lxc-gate`). Both may make system calls only, so this needs neither std nor memory.
+//! It hides things from LXC before it executes `lxc-start` ([`hide`]). It enters the container ([`join`]) then as well, or when
+//! `lxc-start` is loaded already and waits (`lxc-gate`). Both may make system calls only, so this needs neither std nor memory.
 #![no_std]
+#![deny(unsafe_code)]
 
 pub mod gate;
+#[allow(unsafe_code)]
 mod sys;
 
 use core::ffi::{CStr, c_int};
 
-pub use sys::{enter, mount_id};
+pub use sys::{hide, join, mount_id};
 
 /// Where cgroup file systems are mounted on every distribution that LXC supports.
 const CGROUP_ROOT: &CStr = c"/sys/fs/cgroup";
@@ -26,10 +28,6 @@ pub struct Entry<'a> {
     /// A thread that moves itself alone need not wait until no process of the machine forks or executes, which takes the
     /// kernel several milliseconds (`cgroup_procs_write_start` since Linux 5.17).
     pub tasks: &'a [c_int],
-    /// An empty directory that covers the cgroup file systems, in a mount namespace of its own.
-    pub cover: &'a CStr,
-    /// What LXC would start for a hook, and what takes its place.
-    pub shell: Option<Shell<'a>>,
     /// Namespaces to join, CLONE_NEW* with each, or 0. A user namespace comes last, and the process becomes its root.
     pub namespaces: &'a [(c_int, c_int)],
 }

@@ -6,7 +6,8 @@ use core::ptr::null;
 
 use crate::{CGROUP_ROOT, ENTER_CGROUP, Entry, Failure, Shell};
 
-/// Takes all steps, in an order in which each is still permitted.
+/// Hides the cgroup file systems in a mount namespace of its own, and mounts a cover over the shell. Dies with the parent from
+/// then on.
 ///
 /// # Errors
 /// The first step that failed. Those before it are not taken back.
@@ -14,15 +15,31 @@ use crate::{CGROUP_ROOT, ENTER_CGROUP, Entry, Failure, Shell};
 /// # Safety
 /// Async-signal-safe; only in a process with one thread, which nothing else uses afterwards when it fails. Its memory may be that
 /// of a parent that waits (vfork(2)).
-pub unsafe fn enter(entry: &Entry) -> Result<(), Failure> {
+pub unsafe fn hide(shell: Option<&Shell>) -> Result<(), Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { take_steps_to_hide(shell) }.map_err(|step| failure(step, 0))
+}
+
+/// Enters a container.
+///
+/// # Errors
+/// As for [`hide`].
+///
+/// # Safety
+/// As for [`hide`].
+pub unsafe fn join(entry: &Entry) -> Result<(), Failure> {
     let mut entered = 0;
     // SAFETY: the caller's promise.
-    unsafe { take_steps(entry, &mut entered) }.map_err(|step| Failure {
+    unsafe { take_steps_to_join(entry, &mut entered) }.map_err(|step| failure(step, entered))
+}
+
+fn failure(step: &'static str, entered: usize) -> Failure {
+    Failure {
         step,
         // SAFETY: a thread's errno is always there.
         errno: unsafe { *libc::__errno_location() },
         entered,
-    })
+    }
 }
 
 fn step(name: &'static str, result: c_int) -> Result<(), &'static str> {
@@ -32,17 +49,11 @@ fn step(name: &'static str, result: c_int) -> Result<(), &'static str> {
 /// Returns the step that failed, with its error in errno.
 ///
 /// # Safety
-/// As for [`enter`].
-unsafe fn take_steps(entry: &Entry, entered: &mut usize) -> Result<(), &'static str> {
-    // SAFETY: the strings are NUL-ended and live; null is allowed where the kernel ignores the argument.
+/// As for [`hide`].
+unsafe fn take_steps_to_hide(shell: Option<&Shell>) -> Result<(), &'static str> {
+    // SAFETY: numbers, and the caller's promise.
     unsafe {
         die_with_parent()?;
-        step("fchdir", libc::fchdir(entry.directory))?;
-        for file in entry.tasks {
-            let written = libc::write(*file, c"0".as_ptr().cast(), 1);
-            step(ENTER_CGROUP, written as c_int)?;
-            *entered += 1;
-        }
         step("unshare(CLONE_NEWNS)", libc::unshare(libc::CLONE_NEWNS))?;
         // Only this one mount becomes private, so that what is mounted over it stays in this namespace, while the others
         // keep their propagation: shared mounts of a container stay peers of the host's.
@@ -50,11 +61,28 @@ unsafe fn take_steps(entry: &Entry, entered: &mut usize) -> Result<(), &'static 
         // Not a mount point, or no such directory: there are no cgroups to hide.
         if private == 0 || !matches!(*libc::__errno_location(), libc::EINVAL | libc::ENOENT) {
             step("mount(/sys/fs/cgroup, MS_PRIVATE)", private)?;
-            let covered = bind(entry.cover, CGROUP_ROOT);
-            step("mount(/sys/fs/cgroup, MS_BIND)", covered)?;
+            step("mount(/sys/fs/cgroup, tmpfs)", empty(CGROUP_ROOT))?;
         }
-        if let Some(shell) = &entry.shell {
+        if let Some(shell) = shell {
             cover(shell);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the step that failed, with its error in errno.
+///
+/// # Safety
+/// As for [`hide`].
+unsafe fn take_steps_to_join(entry: &Entry, entered: &mut usize) -> Result<(), &'static str> {
+    // SAFETY: numbers, a string that lives, and the caller's promise.
+    unsafe {
+        die_with_parent()?;
+        step("fchdir", libc::fchdir(entry.directory))?;
+        for file in entry.tasks {
+            let written = libc::write(*file, c"0".as_ptr().cast(), 1);
+            step(ENTER_CGROUP, written as c_int)?;
+            *entered += 1;
         }
         for (namespace, kind) in entry.namespaces {
             step(joining(*kind), libc::setns(*namespace, *kind))?;
@@ -80,7 +108,7 @@ fn joining(kind: c_int) -> &'static str {
 }
 
 /// # Safety
-/// As for [`enter`].
+/// As for [`hide`].
 unsafe fn die_with_parent() -> Result<(), &'static str> {
     // SAFETY: two numbers.
     let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -92,7 +120,7 @@ unsafe fn die_with_parent() -> Result<(), &'static str> {
 /// By system call, because the wrappers of libc change all threads of the process whose memory this is.
 ///
 /// # Safety
-/// As for [`enter`].
+/// As for [`hide`].
 unsafe fn become_root() -> Result<(), &'static str> {
     let step = |name, result: c_long| step(name, result as c_int);
     // SAFETY: numbers and a null pointer, which an empty list of groups may have.
@@ -142,6 +170,18 @@ unsafe fn change(target: &CStr, propagation: libc::c_ulong) -> c_int {
     let null = null::<c_char>();
     // SAFETY: the string is NUL-ended; the kernel ignores the other pointers.
     unsafe { libc::mount(null, target.as_ptr(), null, propagation, null.cast()) }
+}
+
+/// Mounts a file system without anything in it.
+///
+/// # Safety
+/// Only in a mount namespace of its own.
+unsafe fn empty(target: &CStr) -> c_int {
+    let name = c"tmpfs".as_ptr();
+    let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let options = c"mode=755,size=4k,nr_inodes=2".as_ptr();
+    // SAFETY: the strings are NUL-ended.
+    unsafe { libc::mount(name, target.as_ptr(), name, flags, options.cast()) }
 }
 
 /// # Safety

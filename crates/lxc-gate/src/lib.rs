@@ -12,7 +12,7 @@ mod arch;
 mod sys;
 
 use lxc_entry::Entry;
-use lxc_entry::gate::{LIMIT, Packet, READY};
+use lxc_entry::gate::{Counts, LIMIT, READY};
 
 /// Called by the dynamic linker (System V ABI, Initialization and Termination Functions).
 #[used]
@@ -31,12 +31,11 @@ fn wait_and_enter() -> Option<()> {
     let mut received = sys::Received::new();
     sys::answer(&READY)?;
     received.wait()?;
-    let packet = Packet::read(received.bytes())?;
-    let [cgroups, tasks, namespaces] = packet.counts.map(usize::from);
+    let counts = Counts::read(received.bytes())?;
     let (directory, fds) = received.fds().split_first()?;
-    let (cgroups, fds) = fds.split_at_checked(cgroups)?;
-    let (tasks, fds) = fds.split_at_checked(tasks)?;
-    if fds.len() != namespaces {
+    let (cgroups, fds) = fds.split_at_checked(counts.cgroups)?;
+    let (tasks, fds) = fds.split_at_checked(counts.tasks)?;
+    if fds.len() != counts.namespaces {
         return None;
     }
     let mut namespaces = [(-1, 0); LIMIT];
@@ -46,8 +45,6 @@ fn wait_and_enter() -> Option<()> {
     let entry = Entry {
         directory: *directory,
         tasks,
-        cover: packet.paths[0],
-        shell: packet.shell(),
         namespaces: namespaces.get(..fds.len())?,
     };
     sys::enter(cgroups.first().copied(), &entry)

@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::ptr::null_mut;
 
 use lxc_entry::Entry;
-use lxc_entry::gate::{LIMIT, PACKET_LIMIT, SOCKET};
+use lxc_entry::gate::{LIMIT, PACKET, SOCKET};
 
 use crate::arch;
 
@@ -49,7 +49,7 @@ const HEADER: usize = size_of::<libc::cmsghdr>();
 
 /// A packet with its descriptors.
 pub struct Received {
-    bytes: [u8; PACKET_LIMIT],
+    bytes: [u8; PACKET],
     length: usize,
     control: Control,
 }
@@ -65,7 +65,7 @@ impl Received {
     /// Nothing yet.
     pub fn new() -> Received {
         Received {
-            bytes: [0; PACKET_LIMIT],
+            bytes: [0; PACKET],
             length: 0,
             control: Control {
                 header: libc::cmsghdr {
@@ -133,7 +133,7 @@ pub fn enter(cgroup: Option<c_int>, entry: &Entry) -> Option<()> {
             be_born_in(cgroup)?;
         }
         // A runtime that has ended before the new process is to die with it is noticed by the answer.
-        lxc_entry::enter(entry).ok()?;
+        lxc_entry::join(entry).ok()?;
         answer(&libc::getpid().to_ne_bytes())?;
         (libc::close_range(SOCKET as u32, u32::MAX, 0) == 0).then_some(())
     }

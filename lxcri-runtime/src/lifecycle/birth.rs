@@ -134,7 +134,7 @@ impl<'a> Birth<'a> {
             namespace,
             prepared.rootfs.clone(),
             true,
-            self.container.file(tools::COVER),
+            self.container.file(tools::ASIDE),
         );
         engine.make_mounts(&mut Maker::new(peer), beside)??;
         let terminal = match prepared.terminal {

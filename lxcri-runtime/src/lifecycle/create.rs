@@ -19,7 +19,7 @@ use crate::cgroup::{Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
 use crate::lxc::gate::Waiting;
-use crate::lxc::tools::Monitor;
+use crate::lxc::tools::{self, Monitor};
 use crate::mountpoint;
 use crate::mounts;
 use crate::prepare::{self, Prepared};
@@ -287,6 +287,8 @@ impl Attempt<'_> {
         ];
         self.write_hooks(&others, state)?;
         guest::write(container, init_files, hooks)?;
+        let aside = container.file(tools::ASIDE);
+        std::fs::create_dir(&aside).with_context(|| format!("make {}", aside.display()))?;
         guest::write_state(container, state, None, self.prepared.access)?;
         self.prepared.access.share(&container.file(names::GUEST))
     }

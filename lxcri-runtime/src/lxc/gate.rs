@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lxc_entry::gate::{Packet, READY};
+use lxc_entry::gate::{Counts, READY};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
@@ -34,7 +34,8 @@ pub struct Waiting {
 impl Waiting {
     /// Executes `lxc-start`. Nothing when that cannot be done: what is missing is reported when it is needed.
     pub fn begin(container: &Container, root: &Path) -> Option<Waiting> {
-        let library = launcher::find().ok()?.with_file_name(LIBRARY);
+        let launcher = launcher::find().ok()?;
+        let library = launcher.with_file_name(LIBRARY);
         // ld.so(8) separates libraries by these.
         let name = library.to_str().filter(|n| !n.contains([' ', ':', '$']))?;
         if !library.is_file() {
@@ -50,6 +51,7 @@ impl Waiting {
         .ok()?;
         let how = How {
             variables: &[variable],
+            as_shell: Some(&launcher),
             cgroup: None,
             entry: None,
             socket: Some(theirs.as_fd()),
@@ -92,8 +94,12 @@ impl Waiting {
 
     fn send(self, container: &Container, birth: &Birth) -> Result<Monitor> {
         birth.entry(container, |entry| {
-            let packet = Packet::of(entry, birth.cgroup.is_some()).context("too many cgroups")?;
-            let pieces = packet.pieces().map(IoSlice::new);
+            let counts = Counts {
+                cgroups: birth.cgroup.iter().len(),
+                tasks: entry.tasks.len(),
+                namespaces: entry.namespaces.len(),
+            };
+            let packet = counts.packet().context("too many cgroups")?;
             let fds: Vec<RawFd> = [entry.directory]
                 .into_iter()
                 .chain(birth.cgroup.as_ref().map(AsRawFd::as_raw_fd))
@@ -102,8 +108,14 @@ impl Waiting {
                 .collect();
             let rights = [ControlMessage::ScmRights(&fds)];
             let socket = self.socket.as_raw_fd();
-            sendmsg::<()>(socket, &pieces, &rights, MsgFlags::MSG_NOSIGNAL, None)
-                .context("send to lxc-start")
+            sendmsg::<()>(
+                socket,
+                &[IoSlice::new(&packet)],
+                &rights,
+                MsgFlags::MSG_NOSIGNAL,
+                None,
+            )
+            .context("send to lxc-start")
         })??;
         let mut pid = [0; 4];
         self.receive(&mut pid)?;

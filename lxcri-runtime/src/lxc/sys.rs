@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use lxc_entry::gate::SOCKET;
-use lxc_entry::{ENTER_CGROUP, Entry, Failure};
+use lxc_entry::{ENTER_CGROUP, Entry, Failure, Shell};
 
 /// What is executed, and what it is born with.
 pub struct Spawn<'a> {
@@ -18,6 +18,8 @@ pub struct Spawn<'a> {
     pub environment: &'a [CString],
     /// The v2 cgroup in which it is born.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The shell that is covered.
+    pub shell: Option<&'a Shell<'a>>,
     /// What it enters before it executes the program. Without it the program has /proc as its working directory.
     pub entry: Option<&'a Entry<'a>>,
     /// What it inherits as [`SOCKET`](lxc_entry::gate::SOCKET).
@@ -196,14 +198,11 @@ unsafe fn execute(child: &mut Child) -> Result<Infallible, Failure> {
     let spawn = child.spawn;
     // SAFETY: numbers, strings that are NUL-ended and live, and the caller's promise.
     unsafe {
+        lxc_entry::hide(spawn.shell)?;
         match spawn.entry {
-            Some(entry) => lxc_entry::enter(entry)?,
-            None => {
-                let result = libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                step("prctl(PR_SET_PDEATHSIG, SIGKILL)", result)?;
-                // Nothing can be made there.
-                step("chdir(/proc)", libc::chdir(c"/proc".as_ptr()))?;
-            }
+            Some(entry) => lxc_entry::join(entry)?,
+            // Nothing can be made there.
+            None => step("chdir(/proc)", libc::chdir(c"/proc".as_ptr()))?,
         }
         for number in 0..3 {
             let copied = libc::dup2(spawn.null.as_raw_fd(), number);

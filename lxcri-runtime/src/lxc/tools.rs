@@ -44,8 +44,8 @@ const OWN_TIME: Duration = Duration::from_secs(10);
 pub const LOG: &str = "lxc.log";
 /// Name of the directory for LXC's locks where LXC is root of a user namespace.
 const OWN_RUN: &str = "run";
-/// Name of the empty directory that hides the cgroup file systems from LXC.
-pub const COVER: &str = "cover";
+/// Name of the empty directory to which LXC's own mounts are moved, and its covers.
+pub const ASIDE: &str = "aside";
 
 /// LXC's tools on this host.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct Birth {
 pub(super) struct How<'a> {
     /// Environment variables besides PATH.
     pub variables: &'a [OsString],
+    /// The launcher, if it may take the place of the shell that LXC starts for a hook.
+    pub as_shell: Option<&'a Path>,
     /// The v2 cgroup to be born in.
     pub cgroup: Option<BorrowedFd<'a>>,
     /// What it enters before it is executed.
@@ -110,6 +112,7 @@ impl Lxc {
         birth.entry(container, |entry| {
             let how = How {
                 variables: &variables,
+                as_shell: birth.as_shell.as_deref(),
                 cgroup: birth.cgroup.as_ref().map(OwnedFd::as_fd),
                 entry: Some(entry),
                 socket: None,
@@ -147,11 +150,18 @@ impl Lxc {
         let arguments = strings(&mut words.into_iter())?;
         let environment = [&path].into_iter().chain(how.variables);
         let environment = strings(&mut environment.map(OsString::as_os_str))?;
+        let shell = how.as_shell.and_then(shell);
+        let shell = shell.as_ref().map(|shell| lxc_entry::Shell {
+            path: &shell.path,
+            mount_point: &shell.mount_point,
+            cover: &shell.cover,
+        });
         let spawned = sys::spawn(&sys::Spawn {
             program: &program,
             arguments: &arguments,
             environment: &environment,
             cgroup: how.cgroup,
+            shell: shell.as_ref(),
             entry: how.entry,
             socket: how.socket,
             null: null.as_fd(),
@@ -180,8 +190,6 @@ impl Birth {
     ) -> Result<R> {
         let directory = File::open(&container.dir)
             .with_context(|| format!("open {}", container.dir.display()))?;
-        let cover = cover(container)?;
-        let shell = self.as_shell.as_deref().and_then(shell);
         let tasks: Vec<_> = self.tasks.iter().map(AsRawFd::as_raw_fd).collect();
         let namespaces = self.namespaces.iter();
         let namespaces: Vec<_> = namespaces
@@ -190,12 +198,6 @@ impl Birth {
         Ok(call(&Entry {
             directory: directory.as_raw_fd(),
             tasks: &tasks,
-            cover: &cover,
-            shell: shell.as_ref().map(|shell| lxc_entry::Shell {
-                path: &shell.path,
-                mount_point: &shell.mount_point,
-                cover: &shell.cover,
-            }),
             namespaces: &namespaces,
         }))
     }
@@ -348,17 +350,6 @@ fn command(program: &Path, container: &Container, root: &Path) -> Result<Command
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     Ok(command)
-}
-
-fn cover(container: &Container) -> Result<CString> {
-    let path = container.file(COVER);
-    match fs::create_dir(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(e).with_context(|| format!("make {}", path.display()));
-        }
-        _ => {}
-    }
-    CString::new(path.as_os_str().as_bytes()).with_context(|| format!("use {}", path.display()))
 }
 
 /// The shell that LXC starts for a hook, to be covered by the launcher. Nothing where it cannot be found out what to do.
