@@ -37,6 +37,7 @@ mod message;
 mod order;
 mod process;
 mod program;
+pub mod request;
 mod responder;
 mod say;
 pub mod settings;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::adapter::Request;
 use crate::bundle::{Config, ConfigError};
 use crate::process;
+use crate::request::Request;
 use crate::view::{View, normal};
 
 /// Most bytes of one configuration file.

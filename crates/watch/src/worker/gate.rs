@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
-use crate::adapter::{Adapter, Request, Verb};
+use crate::adapter::Adapter;
 use crate::bundle::{Config, ConfigError};
 use crate::file_id::FileId;
 use crate::process::{self, Identity};
 use crate::program::ProgramError;
+use crate::request::{Request, Verb};
 use crate::say::say;
 use crate::view::View;
 use crate::worker::expect::{Executor, Expected};

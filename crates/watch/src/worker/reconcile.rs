@@ -340,7 +340,7 @@ impl Worker {
         if same || !self.expectations.overdue(&root, &id, PATIENCE, &self.peer) {
             return self.later(Later::look(adapter, &root, &id), LOOK_AGAIN);
         }
-        let request = request.unwrap_or_else(|| crate::adapter::Request::of_lxc(&root, &id));
+        let request = request.unwrap_or_else(|| crate::request::Request::of_lxc(&root, &id));
         self.take_up(Found {
             runtime: adapter.name.to_owned(),
             process,
