@@ -159,6 +159,8 @@ impl Watcher {
                 .arg("--runtime")
                 .arg(format!("runc={}", runtime.display()));
         }
+        // It ends with the benchmark, also when that is killed, or aborts because nobody reads what it prints.
+        let command = command.with_program("setpriv", &["--pdeathsig", "TERM"], file);
         let watcher = Watcher(command.deadline(Duration::from_secs(600)).spawn());
         let ready = wait_until(Duration::from_secs(10), || {
             watcher.0.stdout_so_far().contains("ready")
