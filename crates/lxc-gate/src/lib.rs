@@ -8,7 +8,6 @@
 //! the same steps before it executes `lxc-start` and says what is wrong.
 #![no_std]
 
-mod arch;
 mod sys;
 
 use lxc_entry::Entry;

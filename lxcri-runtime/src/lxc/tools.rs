@@ -14,6 +14,7 @@ use hook_tree::names;
 use lxc_entry::Entry;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
@@ -216,13 +217,17 @@ impl Monitor {
         if pid == self.pid {
             return Ok(self);
         }
-        let pidfd = crate::sys::pidfd_open(pid).context("pidfd_open(lxc-start)")?;
-        self.wait()?;
-        Ok(Monitor {
+        let pidfd = crate::sys::pidfd_open(pid).inspect_err(|_| {
+            // Nobody would end it: it is no longer the process that is known.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        });
+        let monitor = Monitor {
             pid,
-            pidfd,
+            pidfd: pidfd.context("pidfd_open(lxc-start)")?,
             ended: false,
-        })
+        };
+        self.wait()?;
+        Ok(monitor)
     }
 
     /// Ends it.

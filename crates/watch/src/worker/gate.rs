@@ -208,6 +208,7 @@ impl Worker {
         let Some(executor) = Executor::of(tid) else {
             return true;
         };
+        // Until the container is known: nobody may take it for unseen.
         let Some((expected, _taken)) = self.expectations.take(file, &executor, &self.peer) else {
             return true;
         };
