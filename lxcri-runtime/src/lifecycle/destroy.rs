@@ -20,6 +20,9 @@ use crate::records::Records;
 use crate::request::Runtime;
 use crate::store::{Container, LOCK};
 
+/// What becomes of the hooks' directory before it is removed.
+const HOOKS_THAT_RAN: &str = "hooks.ran";
+
 /// How long killed processes may take to end. A process in an uninterruptible sleep cannot be ended sooner.
 const END: Duration = Duration::from_secs(10);
 
@@ -79,6 +82,8 @@ fn remove(dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     };
+    // At once: the hooks have run, and a command that goes on after this one was killed must not find a part of them.
+    missing_is_fine(fs::rename(dir.join(names::HOOKS), dir.join(HOOKS_THAT_RAN)))?;
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(e) => return missing_is_fine(Err(e)),
@@ -104,7 +109,7 @@ fn remove(dir: &Path) -> io::Result<()> {
 /// Removes a directory with all that is in it. Hooks may be many, and where they lie is known.
 fn remove_directory(dir: &Path) -> io::Result<()> {
     match dir.file_name() {
-        Some(name) if name == names::HOOKS => tree::remove(dir),
+        Some(name) if name == HOOKS_THAT_RAN => tree::remove(dir),
         Some(name) if name == names::GUEST => tree::remove(&dir.join(names::HOOKS)),
         _ => {}
     }
@@ -218,6 +223,7 @@ mod tests {
         let names: Vec<_> = events.into_iter().filter_map(|event| event.name).collect();
         assert_eq!(names.len(), 5);
         assert_eq!(names[4], LOCK);
+        assert!(names.iter().any(|n| n == HOOKS_THAT_RAN), "{names:?}");
         assert!(!dir.exists());
         remove(&dir).unwrap();
     }
