@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -26,6 +28,17 @@ pub struct Entry {
     pub super_options: String,
     /// Whether the mount or the superblock is read-only.
     pub read_only: bool,
+}
+
+/// The text of the calling process.
+///
+/// # Errors
+/// That of the system call.
+pub fn read() -> io::Result<Vec<u8>> {
+    // The file has no size by which std would know how much to read at once.
+    let mut text = Vec::with_capacity(16 << 10);
+    File::open("/proc/self/mountinfo")?.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// The mounts in their order. A line that cannot be read comes back as it is; the kernel writes none.

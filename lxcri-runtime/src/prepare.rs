@@ -15,6 +15,7 @@ use crate::cgroup::{self, Cgroup, CgroupLayout};
 use crate::hook_files;
 use crate::launcher;
 use crate::lxc::{config, tools};
+use crate::mountinfo;
 use crate::mounts::{CgroupView, Facts, MountPlan};
 use crate::pins::Pins;
 use crate::process_settings::{self, InitFiles};
@@ -110,7 +111,7 @@ pub fn prepare(
         .as_ref()
         .context("/process: missing")?;
     let rootfs = rootfs(&loaded, &request.bundle).with_context(in_config)?;
-    let mountinfo = fs::read("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let mountinfo = mountinfo::read().context("read /proc/self/mountinfo")?;
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
     let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
     if let Namespace::Path(path) = &namespaces.user {

@@ -41,6 +41,23 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     .map(drop)
 }
 
+/// The capabilities in the calling thread's bounding set, and the number of the highest that the kernel knows (prctl(2),
+/// PR_CAPBSET_READ). `None` where the kernel does not say.
+pub fn bounding_capabilities() -> Option<(u64, u32)> {
+    let mut mask = 0;
+    let mut last = None;
+    for number in 0..u64::BITS {
+        // SAFETY: only numbers go in.
+        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(number), 0, 0, 0) } {
+            0 => {}
+            1 => mask |= 1 << number,
+            _ => break,
+        }
+        last = Some(number);
+    }
+    last.map(|last| (mask, last))
+}
+
 /// Whether a descriptor of this number is open.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: fcntl with F_GETFD changes nothing.

@@ -5,6 +5,7 @@
 
 use hook_model::HookSet;
 use oci_spec::runtime::Spec;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
@@ -39,7 +40,10 @@ pub(super) fn read(raw: &Value, set_aside: &[Pointer]) -> Result<Typed, Problem>
     drop_empty_seccomp(&mut value, &mut remarks);
     root_destinations(&mut value, &mut remarks);
     let (hooks, problems) = hooks::read(&mut value);
-    let spec = serde_path_to_error::deserialize(&value).map_err(|error| type_error(&error))?;
+    // Where in the text it is wrong is asked only when it is: keeping the place takes longer than reading.
+    let spec = Spec::deserialize(&value).or_else(|_| {
+        serde_path_to_error::deserialize(&value).map_err(|error| type_error(&error))
+    })?;
     Ok(Typed {
         spec,
         hooks,

@@ -3,7 +3,18 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod quick;
+
+/// Directory of the containers' state, if none is given.
+const ROOT: &str = "/run/lxcri";
+/// Directory with config.json, if none is given.
+const BUNDLE: &str = ".";
+/// Descriptors from 3 on that one message can carry: 253 (SCM_MAX_FD of the kernel); stdio and the lock of the mount point go with it.
+const PRESERVE_FDS_MAX: u32 = 249;
+/// The signal, if none is given.
+const SIGNAL: &str = "TERM";
 
 /// OCI runtime on LXC that runs every hook exactly as the runtime-spec says.
 #[derive(Debug, Parser)]
@@ -31,45 +42,19 @@ pub struct Cli {
 impl Cli {
     /// Parses the command line. Wrong usage and requests for help end the program.
     ///
-    /// A description of all commands takes longer to make than a container's state takes to read. So those that engines call
-    /// are described alone; whatever these descriptions do not accept is parsed again by the whole one, which knows what to say.
+    /// A description of all commands takes longer to make than a container's state takes to read. So what engines write is
+    /// recognised without one; whatever is not goes to the description, which knows what to say.
     pub fn of_command_line() -> Cli {
         let words: Vec<OsString> = std::env::args_os().collect();
-        Cli::parse_quickly(&words).unwrap_or_else(|| Cli::parse_from(words))
-    }
-
-    fn parse_quickly(words: &[OsString]) -> Option<Cli> {
-        let mut command = clap::Command::new("lxcri");
-        command = Global::augment_args(command).disable_help_subcommand(true);
-        for (name, describe) in QUICK {
-            // Not only the command itself may be such a word, but an id as well.
-            if words.iter().any(|word| word == name) {
-                command = command.subcommand(describe(clap::Command::new(*name)));
-            }
-        }
-        let mut matches = command.try_get_matches_from(words).ok()?;
-        Cli::from_arg_matches_mut(&mut matches).ok()
+        quick::parse(&words).unwrap_or_else(|| Cli::parse_from(words))
     }
 }
-
-/// Adds the arguments of a command to its description.
-type Describe = fn(clap::Command) -> clap::Command;
-
-/// The commands that engines call.
-const QUICK: &[(&str, Describe)] = &[
-    ("create", Create::augment_args),
-    ("start", Id::augment_args),
-    ("state", Id::augment_args),
-    ("kill", Kill::augment_args),
-    ("delete", Delete::augment_args),
-    ("run", Run::augment_args),
-];
 
 /// Options for every command, accepted anywhere on the command line.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Directory of the containers' state
-    #[arg(long, global = true, value_name = "DIR", default_value = "/run/lxcri")]
+    #[arg(long, global = true, value_name = "DIR", default_value = ROOT)]
     pub root: PathBuf,
     /// File to which messages are appended, besides stderr for errors
     #[arg(long, global = true, value_name = "FILE")]
@@ -166,7 +151,7 @@ pub struct Id {
 #[derive(Debug, Args)]
 pub struct Create {
     /// Directory with config.json
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    #[arg(short, long, value_name = "DIR", default_value = BUNDLE)]
     pub bundle: PathBuf,
     /// File to which the pid of the container process is written
     #[arg(long, value_name = "FILE")]
@@ -178,8 +163,7 @@ pub struct Create {
     #[arg(long)]
     pub no_new_keyring: bool,
     /// Pass this many descriptors from 3 on to the container process, 249 at most
-    // One message carries 253 (SCM_MAX_FD of the kernel); stdio and the lock of the mount point go with it.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=249))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(PRESERVE_FDS_MAX)))]
     pub preserve_fds: u32,
     /// Directory with hook files, may be given several times; a later one overrides files of the same name
     #[arg(long, value_name = "DIR")]
@@ -211,7 +195,7 @@ pub struct Kill {
     /// Id of the container
     pub id: String,
     /// Name or number of the signal
-    #[arg(default_value = "TERM", allow_hyphen_values = false)]
+    #[arg(default_value = SIGNAL, allow_hyphen_values = false)]
     pub signal: String,
 }
 
@@ -259,64 +243,6 @@ pub enum TableFormat {
 #[derive(Debug, Args)]
 pub struct Spec {
     /// Directory that gets the config.json
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    #[arg(short, long, value_name = "DIR", default_value = BUNDLE)]
     pub bundle: PathBuf,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(line: &str) -> Vec<OsString> {
-        line.split(' ').map(OsString::from).collect()
-    }
-
-    #[test]
-    fn the_quick_description_means_the_same() {
-        for line in [
-            "lxcri create c1",
-            "lxcri --root /r --systemd-cgroup create -b /b --pid-file /p --console-socket /s c1 --log /l --debug",
-            "lxcri create --no-new-keyring --preserve-fds 3 --hooks-dir a --hooks-dir b c1 --log-format json",
-            "lxcri --log-level=trace start c1 --config /c",
-            "lxcri state run",
-            "lxcri state --hooks-log state state",
-            "lxcri kill c1",
-            "lxcri kill -a c1 KILL --root /r",
-            "lxcri kill c1 9",
-            "lxcri delete -f c1",
-            "lxcri delete --force -- -c1",
-            "lxcri run -d --keep --bundle=/b c1",
-            "lxcri --root run run create",
-        ] {
-            let quick = Cli::parse_quickly(&words(line));
-            let whole = Cli::try_parse_from(words(line));
-            assert_eq!(
-                format!("{:?}", quick.expect(line)),
-                format!("{:?}", whole.expect(line)),
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_rest_is_left_to_the_whole_description() {
-        for line in [
-            "lxcri",
-            "lxcri list",
-            "lxcri ls",
-            "lxcri features",
-            "lxcri --version",
-            "lxcri --help",
-            "lxcri help create",
-            "lxcri create",
-            "lxcri create --help",
-            "lxcri start c1 c2",
-            "lxcri kill --signal 9 c1",
-            "lxcri create --preserve-fds 250 c1",
-            "lxcri hooks state",
-            "lxcri --log-format xml state c1",
-        ] {
-            assert!(Cli::parse_quickly(&words(line)).is_none(), "{line}");
-        }
-    }
 }
