@@ -1,5 +1,7 @@
 //! The root file system: read-only, masked, without traces of the runtime, with nothing but one static program.
 
+use std::os::unix::fs::MetadataExt;
+
 use lxcri_tests::bundle::{Bundle, Image};
 use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::container::{Container, observe};
@@ -7,6 +9,7 @@ use lxcri_tests::mountinfo::{EROFS, add_mounts, mount};
 use lxcri_tests::phase::PHASES;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::json;
 
 const ENOENT: i64 = 2;
@@ -33,6 +36,45 @@ fn links_in_the_image_do_not_lead_out() {
     assert!(
         !victim.join("made").exists(),
         "the host's directory was touched"
+    );
+}
+
+/// LXC changes owner and mode of its stdio where that is not the container's /dev/null.
+#[test]
+fn what_lies_on_dev_null_does_not_change_the_hosts() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let look = || std::fs::metadata("/dev/null").expect("/dev/null");
+    let before = look();
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    // As the /dev of a bundle may look in which nothing is /dev/null.
+    let dev = scratch.mkdir("dev");
+    let mode = Mode::from_bits_truncate(0o666);
+    mknod(&dev.join("null"), SFlag::S_IFCHR, mode, makedev(1, 5)).expect("mknod");
+    bundle.config["mounts"]
+        .as_array_mut()
+        .expect("mounts")
+        .retain(|mount| {
+            let destination = mount["destination"].as_str();
+            destination.is_some_and(|path| !path.starts_with("/dev"))
+        });
+    add_mounts(
+        &mut bundle,
+        &[json!({"destination": "/dev", "type": "bind", "source": dev, "options": ["rbind"]})],
+    );
+    observe(runtime, &scratch, &mut bundle, |o| {
+        o.with("try-write", "/dev/null")
+    });
+    let after = look();
+    if before.permissions() != after.permissions() {
+        std::fs::set_permissions("/dev/null", before.permissions()).expect("chmod /dev/null");
+    }
+    assert_eq!(
+        (before.mode(), before.uid()),
+        (after.mode(), after.uid()),
+        "the host's /dev/null has changed"
     );
 }
 

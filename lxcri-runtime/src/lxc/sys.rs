@@ -25,7 +25,7 @@ pub struct Spawn<'a> {
     /// What it inherits as [`SOCKET`](lxc_entry::gate::SOCKET).
     pub socket: Option<BorrowedFd<'a>>,
     /// What becomes stdin, stdout and stderr.
-    pub null: BorrowedFd<'a>,
+    pub stdio: BorrowedFd<'a>,
 }
 
 /// A child that was started.
@@ -205,8 +205,8 @@ unsafe fn execute(child: &mut Child) -> Result<Infallible, Failure> {
             None => step("chdir(/proc)", libc::chdir(c"/proc".as_ptr()))?,
         }
         for number in 0..3 {
-            let copied = libc::dup2(spawn.null.as_raw_fd(), number);
-            step("dup2(/dev/null)", copied)?;
+            let copied = libc::dup2(spawn.stdio.as_raw_fd(), number);
+            step("dup2(stdio)", copied)?;
         }
         if let Some(socket) = spawn.socket {
             step("dup2(socket)", inherit(socket.as_raw_fd()))?;

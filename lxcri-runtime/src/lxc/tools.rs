@@ -13,7 +13,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use hook_tree::names;
 use lxc_entry::Entry;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sched::CloneFlags;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
@@ -142,11 +144,7 @@ impl Lxc {
         let path = OsString::from(format!("PATH={}", DIRECTORIES.join(":")));
         let strings =
             |texts: &mut dyn Iterator<Item = &OsStr>| texts.map(string).collect::<Result<Vec<_>>>();
-        let null = File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .context("open /dev/null")?;
+        let stdio = nothing().context("make stdio for lxc-start")?;
         let program = string(self.start.as_os_str())?;
         let arguments = strings(&mut words.into_iter())?;
         let environment = [&path].into_iter().chain(how.variables);
@@ -165,7 +163,7 @@ impl Lxc {
             shell: shell.as_ref(),
             entry: how.entry,
             socket: how.socket,
-            null: null.as_fd(),
+            stdio: stdio.as_fd(),
         })
         .map_err(|(step, error)| {
             anyhow!(error).context(format!("start {}: {step}", self.start.display()))
@@ -176,6 +174,20 @@ impl Lxc {
             ended: false,
         })
     }
+}
+
+/// A file of its own from which nothing can be read and to which nothing can be written.
+///
+/// LXC gives its stdio to the user of init and sets mode 0700, unless it is what the container has as /dev/null. Where
+/// something else lies there, the host's /dev/null would be changed for everybody.
+fn nothing() -> nix::Result<OwnedFd> {
+    let file = memfd_create(
+        c"nothing",
+        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+    )?;
+    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file)
 }
 
 fn string(text: &OsStr) -> Result<CString> {
