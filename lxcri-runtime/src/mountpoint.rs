@@ -28,8 +28,6 @@ pub struct MountPoint {
     /// Keep it, or give it to init, as long as the directory must stay. The lock belongs to the open file and ends when
     /// the last descriptor of it is closed, wherever that is.
     pub lock: File,
-    /// Whether it had to be made.
-    pub made: bool,
 }
 
 fn root(rootfs: &Path) -> nix::Result<OwnedFd> {
@@ -45,12 +43,10 @@ pub fn acquire(rootfs: &Path) -> Result<MountPoint> {
     let shown = || format!("{}{}", rootfs.display(), names::GUEST_MOUNT);
     let root =
         root(rootfs).with_context(|| format!("open root file system {}", rootfs.display()))?;
-    let mut made = false;
     // Bounded, because another container can take the directory away between any two steps.
     for _ in 0..1000 {
         match mkdirat(root.as_fd(), name(), Mode::from_bits_truncate(0o700)) {
-            Ok(()) => made = true,
-            Err(Errno::EEXIST) => {}
+            Ok(()) | Err(Errno::EEXIST) => {}
             Err(Errno::EROFS) => bail!(
                 "mkdir({}): read-only file system: make this empty directory in the image",
                 shown()
@@ -88,7 +84,7 @@ pub fn acquire(rootfs: &Path) -> Result<MountPoint> {
         )
         .is_ok_and(|s| (s.st_dev, s.st_ino) == (metadata.dev(), metadata.ino()));
         if same {
-            return Ok(MountPoint { lock, made });
+            return Ok(MountPoint { lock });
         }
     }
     bail!("{} keeps vanishing", shown())
@@ -128,7 +124,6 @@ mod tests {
         let rootfs = tempfile::tempdir().unwrap();
         let first = acquire(rootfs.path()).unwrap();
         let second = acquire(rootfs.path()).unwrap();
-        assert!(first.made && !second.made);
         drop(first);
         assert!(
             !release(rootfs.path()).unwrap(),

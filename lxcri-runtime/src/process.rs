@@ -1,10 +1,12 @@
 //! Identity of a process: its pid together with its start time, so that a reused pid is never taken for it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
+use hook_tree::names;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,34 @@ impl Process {
     /// Whether it still runs. A zombie does not.
     pub fn is_alive(&self) -> bool {
         matches!(stat(self.pid), Some(s) if s.start_time == self.start_time && !matches!(s.state, 'Z' | 'X'))
+    }
+
+    /// Its name, field 2 of proc_pid_stat(5): that of the file it has executed last, also when it has ended and nobody has
+    /// waited for it. `None` when it is gone.
+    pub fn name(&self) -> Option<String> {
+        let text = read(self.pid, "stat")?;
+        let known = parse_stat(&text)?.start_time == self.start_time;
+        let (name, _) = text.split_once('(')?.1.rsplit_once(')')?;
+        known.then(|| name.to_owned())
+    }
+
+    /// Whether it executes something else than the file with this device and inode. `false` when that cannot be told.
+    pub fn executes_another(&self, file: (u64, u64)) -> bool {
+        self.executed().is_some_and(|executed| executed != file)
+    }
+
+    /// The same of a process that may have ended since, and that was executed from this file under the launcher's name.
+    pub fn has_executed_another(&self, file: (u64, u64)) -> bool {
+        match self.executed() {
+            Some(executed) => executed != file,
+            None => self.name().as_deref() != Some(names::LAUNCHER),
+        }
+    }
+
+    /// Device and inode of what it executes.
+    fn executed(&self) -> Option<(u64, u64)> {
+        let metadata = fs::metadata(format!("/proc/{}/exe", self.pid)).ok()?;
+        self.is_alive().then(|| (metadata.dev(), metadata.ino()))
     }
 
     /// A pidfd of it, or `None` when it is gone.

@@ -15,8 +15,6 @@ pub struct Record {
     pub created: String,
     /// Absolute path of the root file system.
     pub rootfs: PathBuf,
-    /// Whether /.lxcri was made in the root file system for this container.
-    pub mount_point_made: bool,
     /// Whether init is the first process of a pid namespace of its own, whose end ends all others.
     pub own_pid_namespace: bool,
     /// Device and inode of the launcher. As long as init executes it, the user's program has not been executed.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use hook_model::Record;
 use hook_tree::names;
+use serde::Deserialize;
 
 use crate::store::Container;
 
@@ -17,6 +18,7 @@ use crate::store::Container;
 /// A line that cannot be written is a warning: a hook has run, and its outcome decides about the container, not the
 /// log's. Nothing is lost silently that way.
 pub struct Records {
+    id: String,
     path: PathBuf,
     copy: Option<PathBuf>,
     /// The same two, from the first line on.
@@ -28,6 +30,7 @@ impl Records {
     /// The records of a container.
     pub fn of(container: &Container, copy: Option<&Path>) -> Records {
         Records {
+            id: container.id.clone(),
             path: container.file(names::HOOKS_LOG),
             copy: copy.map(Path::to_owned),
             open: RefCell::new(Vec::new()),
@@ -51,15 +54,18 @@ impl Records {
     }
 
     fn append(&self, line: &[u8]) {
-        let mut whole = line.to_vec();
-        whole.push(b'\n');
+        let [own, copied] = [line.to_vec(), self.with_id(line)].map(|mut line| {
+            line.push(b'\n');
+            line
+        });
         let mut open_files = self.open.borrow_mut();
-        for path in std::iter::once(&self.path).chain(&self.copy) {
+        let copy = self.copy.iter().map(|path| (path, &copied));
+        for (path, whole) in std::iter::once((&self.path, &own)).chain(copy) {
             let at = open_files.iter().position(|(known, _)| known == path);
             let written = match at.and_then(|at| open_files.get_mut(at)) {
-                Some((_, file)) => file.write_all(&whole),
+                Some((_, file)) => file.write_all(whole),
                 None => open(path).and_then(|mut file| {
-                    file.write_all(&whole)?;
+                    file.write_all(whole)?;
                     open_files.push((path.clone(), file));
                     Ok(())
                 }),
@@ -67,6 +73,15 @@ impl Records {
             if let Err(e) = written {
                 log::warn!("append to {}: {e}", path.display());
             }
+        }
+    }
+
+    /// The line for a file that several containers share: `id` comes first.
+    fn with_id(&self, line: &[u8]) -> Vec<u8> {
+        match line.strip_prefix(b"{") {
+            // An id needs no escape (`spec::validate_id`).
+            Some(members) => [b"{\"id\":\"", self.id.as_bytes(), b"\",", members].concat(),
+            None => line.to_vec(),
         }
     }
 
@@ -89,8 +104,11 @@ impl Records {
     pub fn copy_from(&self, known: usize) -> Result<Vec<Record>> {
         let new: Vec<Record> = read(&self.path)?.into_iter().skip(known).collect();
         if let Some(copy) = &self.copy {
-            let lines: String = new.iter().map(Record::to_line).collect();
-            if let Err(e) = open(copy).and_then(|mut file| file.write_all(lines.as_bytes())) {
+            let lines = new.iter().map(Record::to_line);
+            let lines: Vec<u8> = lines
+                .flat_map(|line| self.with_id(line.as_bytes()))
+                .collect();
+            if let Err(e) = open(copy).and_then(|mut file| file.write_all(&lines)) {
                 log::warn!("append to {}: {e}", copy.display());
             }
         }
@@ -113,8 +131,30 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Reads the records of a file. A missing file has none; a line that was cut short by a crash is left out.
+/// Reads the records of a container's own file. A missing file has none; a line that was cut short by a crash is left out.
 pub fn read(path: &Path) -> Result<Vec<Record>> {
+    lines(path, |line| Record::from_line(line).map_err(Into::into))
+}
+
+/// Reads the records of one container in a file that several share, as [`read`].
+pub fn read_shared(path: &Path, id: &str) -> Result<Vec<Record>> {
+    let all = lines(path, |line| {
+        serde_json::from_slice::<Shared>(line).map_err(Into::into)
+    })?;
+    let own = all.into_iter().filter(|shared| shared.id == id);
+    Ok(own.map(|shared| shared.record).collect())
+}
+
+/// A record in a file that several containers share.
+#[derive(Deserialize)]
+struct Shared {
+    /// The container's.
+    id: String,
+    #[serde(flatten)]
+    record: Record,
+}
+
+fn lines<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T>) -> Result<Vec<T>> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -126,7 +166,7 @@ pub fn read(path: &Path) -> Result<Vec<Record>> {
         .enumerate()
         .filter(|(_, l)| !l.is_empty())
     {
-        match Record::from_line(line) {
+        match parse(line) {
             Ok(record) => records.push(record),
             Err(e) => log::warn!("{}: line {}: {e}", path.display(), number + 1),
         }

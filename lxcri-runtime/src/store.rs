@@ -12,7 +12,6 @@ use hook_tree::names;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::access::Access;
-use crate::process::Process;
 use crate::record::Record;
 
 /// How long a command waits for another one that works on the same container.
@@ -262,7 +261,7 @@ impl Container {
             Status::Creating if busy => Status::Creating,
             Status::Created if alive => match (&record, init) {
                 // Whoever started it was killed before the state could be written.
-                (Some(record), Some(init)) if executes_another(init, record.launcher) => {
+                (Some(record), Some(init)) if init.executes_another(record.launcher) => {
                     Status::Running
                 }
                 _ => Status::Created,
@@ -316,13 +315,6 @@ fn warned<T>(error: anyhow::Error) -> Option<T> {
     None
 }
 
-/// Whether a process executes something else than the file with this device and inode. `false` when that cannot be told.
-fn executes_another(process: Process, file: (u64, u64)) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(format!("/proc/{}/exe", process.pid))
-        .is_ok_and(|m| process.is_alive() && (m.dev(), m.ino()) != file)
-}
-
 fn make_root(root: &Path, access: Access) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
     made.with_context(|| format!("make {}", root.display()))?;
@@ -367,6 +359,7 @@ fn holder(mut file: File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Process;
 
     fn container() -> (tempfile::TempDir, Container) {
         let dir = tempfile::tempdir().unwrap();
@@ -378,7 +371,6 @@ mod tests {
         Record {
             created: "2026-01-01T00:00:00Z".into(),
             rootfs: "/b/rootfs".into(),
-            mount_point_made: true,
             own_pid_namespace: true,
             launcher: (0, 0),
             init,

@@ -3,10 +3,12 @@
 use std::fs;
 
 use lxcri_tests::bundle::{Bundle, Image};
+use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::container::Container;
 use lxcri_tests::phase::{PHASES, Step};
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 /// The keys of a record, in the order in which they are written.
@@ -231,4 +233,73 @@ fn a_fatal_error_reaches_stderr_and_the_log() {
             );
         }
     }
+}
+
+/// What a hook that fails leaves in the file of `--hooks-log`: its container is gone.
+#[test]
+fn a_container_that_is_gone() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = bundle(&scratch);
+    let path = bundle.probe_as("fails", |o| o.with("say-stderr", "no luck").with("exit", 3));
+    let poststart = PHASES.iter().find(|phase| phase.name == "poststart");
+    bundle.hook(poststart.expect("a phase"), json!({"path": path}));
+    let log = scratch.join("hooks.log");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let hooks = |id: &str| {
+        let command = container.command().arg("--hooks-log").arg(&log);
+        command.args(["hooks", id]).run()
+    };
+    container
+        .creation()
+        .arg("--hooks-log")
+        .arg(&log)
+        .run()
+        .success();
+    container.start().failure();
+    assert!(!container.is_on_disk());
+
+    let text = fs::read_to_string(&log).expect("a log");
+    assert_eq!(lines(&text).len(), 13);
+    for line in lines(&text) {
+        assert_eq!(line["id"], container.id.as_str());
+    }
+    let table = hooks(&container.id).success().stdout;
+    assert!(
+        table.contains("exit 3") && table.contains("no luck"),
+        "{table}"
+    );
+    let poststop = table.lines().filter(|line| line.starts_with("poststop"));
+    assert_eq!(poststop.count(), 2, "{table}");
+    let error = hooks("another").failure().error();
+    assert!(error.contains("another does not exist"), "{error}");
+    let error = container.verb("hooks").run().failure().error();
+    assert!(error.ends_with("does not exist"), "{error}");
+}
+
+/// A hook that hangs does not hide those before it.
+#[test]
+fn records_are_there_while_the_next_hook_runs() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = bundle(&scratch);
+    let start = PHASES.iter().find(|phase| phase.name == "startContainer");
+    let path = bundle.probe_as("hangs", |o| o.with("sleep", 600_000));
+    bundle.hook(start.expect("a phase"), json!({"path": path}));
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    let running = container.verb("start").spawn();
+    let count = || {
+        let shown = container.verb("hooks").args(["--format", "json"]).run();
+        let records: Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
+        records.as_array().map_or(0, Vec::len)
+    };
+    // Two in each of the four phases up to here.
+    let seen = wait_until(PATIENCE, || count() == 8);
+    running.signal(Signal::SIGKILL);
+    running.wait();
+    assert!(seen, "{} records", count());
+    assert_eq!(count(), 8);
+    container.delete_force().success();
+    leaks::assert_none(scratch.marker());
 }

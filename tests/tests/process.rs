@@ -304,6 +304,41 @@ fn seccomp_is_in_force_for_the_program() {
     }
 }
 
+/// Where the filter forbids what init needs to say why, or even to end, `start` fails all the same.
+#[test]
+fn seccomp_does_not_hide_that_there_is_no_program() {
+    let Some(runtime) = need::lxcri() else { return };
+    let nothing_else = |names: &[&str]| {
+        json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}]
+        })
+    };
+    for filter in [
+        json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["writev", "sendmsg"], "action": "SCMP_ACT_ERRNO"}]
+        }),
+        nothing_else(&["execve", "exit_group"]),
+        nothing_else(&["execve"]),
+    ] {
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        bundle.config["process"]["args"] = json!(["/no/such/program"]);
+        bundle.config["process"]["noNewPrivileges"] = json!(true);
+        bundle.config["linux"]["seccomp"] = filter.clone();
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        container.create().success();
+        let error = container.start().failure().error();
+        assert!(
+            error.contains("the program was not executed"),
+            "{filter}: {error}"
+        );
+        assert!(container.wait_for("stopped"), "{filter}");
+        container.delete().success();
+    }
+}
+
 #[test]
 fn preserved_descriptors() {
     let Some(runtime) = need::runtime() else {

@@ -100,6 +100,7 @@ fn kill_after(
 ) -> Result<(), String> {
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let rootfs = bundle.rootfs();
     let mut container = prepare(runtime, &scratch, &mut bundle, verb);
     let began = Instant::now();
     let running = command(&container, verb).spawn();
@@ -122,6 +123,9 @@ fn kill_after(
     }
     if container.is_on_disk() {
         return Err("its directory is left".into());
+    }
+    if rootfs.join(".lxcri").exists() {
+        return Err("/.lxcri is left in the root file system".into());
     }
     if container.state().is_some() {
         return Err("state still knows it".into());

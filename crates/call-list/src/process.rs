@@ -101,7 +101,7 @@ impl Process {
         list.hooks();
         self.apply_limits(&mut list);
         // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go; with it, the filter comes last so that
-        // it need not allow the calls in between.
+        // it need allow none but execve.
         if !self.no_new_privs {
             self.load(&mut list, filter);
         }
@@ -119,10 +119,10 @@ impl Process {
             list.call(libc::SYS_prctl, &arguments, "prctl(PR_SET_NO_NEW_PRIVS, 1)");
         }
         self.label(&mut list)?;
+        self.tell_start(&mut list);
         if self.no_new_privs {
             self.load(&mut list, filter);
         }
-        self.tell_start(&mut list);
         program.execute(&mut list, &prepared)?;
         list.finish()
     }

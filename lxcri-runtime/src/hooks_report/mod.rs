@@ -70,7 +70,7 @@ fn command(phase: Phase) -> &'static str {
     }
 }
 
-/// Whether one command ran both hooks, the second right after the first. A log may hold several containers' lives, and
+/// Whether one command ran both hooks, the second right after the first. A log may hold several lives under one id, and
 /// a step back in the order shows where the next begins.
 fn same_command(first: &Record, second: &Record) -> bool {
     command(first.phase) == command(second.phase)

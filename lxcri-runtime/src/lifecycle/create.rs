@@ -114,14 +114,12 @@ impl Attempt<'_> {
         waiting: Option<Waiting>,
     ) -> Result<Made> {
         let mut state = self.state();
-        let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let plan = self.cgroup_plan()?;
         let launcher =
             std::fs::metadata(&self.prepared.launcher).context("look at the launcher")?;
         self.write_record(Record {
             created: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             rootfs: self.prepared.rootfs.clone(),
-            mount_point_made: mountpoint.made,
             own_pid_namespace: self.prepared.namespaces.pid.is_new(),
             launcher: (launcher.dev(), launcher.ino()),
             init: None,
@@ -129,6 +127,8 @@ impl Attempt<'_> {
             hooks_log: self.runtime.hooks_log.clone(),
             pins: self.prepared.pins.clone(),
         })?;
+        // Not before it is known where it is: whoever deletes what a killed command has left removes it.
+        let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
         let (mut cgroup, listener) = self.make_ready(plan, &state)?;
         let namespaces = ahead.finish()?;
         // LXC cannot be held where it becomes root of another user namespace.

@@ -173,6 +173,9 @@ fn poststop(
     }
     let json = state.to_json()?;
     written?;
+    // As the launcher does it when the engine has taken the bundle away.
+    let bundle = Some(state.bundle.as_path()).filter(|bundle| bundle.is_dir());
+    let directory = bundle.unwrap_or(Path::new("/"));
     for (index, hook) in (1u32..).zip(wanted) {
         if !ran
             .iter()
@@ -182,7 +185,7 @@ fn poststop(
                 hook,
                 Phase::Poststop,
                 index,
-                &Context::new(&json, &state.bundle),
+                &Context::new(&json, directory),
             );
             records.add(&record);
             if let Some(failure) = record.failure() {

@@ -81,7 +81,15 @@ fn begin(
     let init = record.init.context("record.json names no init")?;
     let message = listen(container, records)?;
     match message {
-        Outcome::Executed => {}
+        Outcome::Executed if init.has_executed_another(record.launcher) => {}
+        // `!` did not come either.
+        Outcome::Executed => {
+            return Err(Failure::Stopped(anyhow!(
+                "start container {}: the program was not executed, and init could not say why: \
+                 does /linux/seccomp allow execve, write and exit_group?",
+                container.id
+            )));
+        }
         Outcome::HookFailed(text) => return Err(Failure::Destroy(anyhow!(text))),
         Outcome::Failed(text) => {
             return Err(Failure::Stopped(anyhow!(
@@ -128,7 +136,7 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOFOLLOW)
         .open(&path)
         .with_context(|| format!("open {}", path.display()))?;
-    let mut text = Vec::new();
+    let mut heard = Heard::new(records);
     let mut buffer = [0; 8192];
     let mut ended = false;
     loop {
@@ -149,31 +157,57 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
         }
         match fifo.read(&mut buffer) {
             Ok(0) => break,
-            Ok(count) => text.extend_from_slice(&buffer[..count]),
+            Ok(count) => heard.take(&buffer[..count]),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock && ended => break,
             Err(e) if e.kind() == ErrorKind::WouldBlock => {}
             Err(e) => return Err(anyhow!(e)).with_context(|| format!("read {}", path.display())),
         }
     }
-    Ok(interpret(&text, records))
+    Ok(heard.outcome())
 }
 
 /// Lines from init: records begin with `{`, an error with `!`, and `>` says that the program is executed next.
-fn interpret(text: &[u8], records: &Records) -> Outcome {
-    let mut outcome = Outcome::Ended;
-    let mut failed_hook = false;
-    for line in text.split(|&b| b == b'\n') {
+///
+/// Records are written down as they come: whoever waits for a hook that hangs sees those before it.
+struct Heard<'a> {
+    records: &'a Records,
+    /// The beginning of a line.
+    rest: Vec<u8>,
+    failed_hook: bool,
+    outcome: Outcome,
+}
+
+impl<'a> Heard<'a> {
+    fn new(records: &'a Records) -> Heard<'a> {
+        Heard {
+            records,
+            rest: Vec::new(),
+            failed_hook: false,
+            outcome: Outcome::Ended,
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        self.rest.extend_from_slice(piece);
+        while let Some(end) = self.rest.iter().position(|&b| b == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            self.line(&line[..end]);
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
         match line.first() {
             Some(b'{') => {
-                records.add_piece(line);
-                records.add_piece(b"\n");
-                failed_hook = hook_model::Record::from_line(line).is_ok_and(|r| !r.succeeded());
+                self.records.add_piece(line);
+                self.records.add_piece(b"\n");
+                self.failed_hook =
+                    hook_model::Record::from_line(line).is_ok_and(|r| !r.succeeded());
             }
-            Some(b'>') => outcome = Outcome::Executed,
+            Some(b'>') => self.outcome = Outcome::Executed,
             Some(b'!') => {
                 let text = String::from_utf8_lossy(&line[1..]).into_owned();
-                outcome = if failed_hook {
+                self.outcome = if self.failed_hook {
                     Outcome::HookFailed(text)
                 } else {
                     Outcome::Failed(text)
@@ -182,5 +216,11 @@ fn interpret(text: &[u8], records: &Records) -> Outcome {
             _ => {}
         }
     }
-    outcome
+
+    /// What it came to. The last line may lack its end.
+    fn outcome(mut self) -> Outcome {
+        let rest = std::mem::take(&mut self.rest);
+        self.line(&rest);
+        self.outcome
+    }
 }

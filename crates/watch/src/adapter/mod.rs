@@ -230,6 +230,11 @@ mod tests {
                 "Create c1 /b - -",
             ),
             ("lxcri", "lxcri run --keep -b /b c1", "Run c1 /b - -"),
+            (
+                "lxcri",
+                "lxcri run --hooks-dir /d -b /b c1",
+                "Run c1 /b - -",
+            ),
             ("lxc-start", "lxc-start -n c1 -P /v -F", "Run c1 - /v -"),
             (
                 "lxc-start",

@@ -98,6 +98,7 @@ pub static ADAPTERS: [Adapter; 5] = [
             "bundle",
             "config",
             "console-socket",
+            "hooks-dir",
             "hooks-log",
             "log",
             "log-format",
