@@ -106,6 +106,8 @@ fn namespaces_of_another_container() {
             ),
         );
     }
+    // Nothing is said of it: it is that of the runtime, with others joined, too.
+    other.without_namespace("cgroup");
     other.process(&other.orders("second"));
     let second = Container::new(runtime, &scratch, &mut other, "second");
     second.create().success();
@@ -115,6 +117,7 @@ fn namespaces_of_another_container() {
         let of_first = fs::read_link(format!("/proc/{pid}/ns/{link}")).expect("a link");
         assert_eq!(record.0["ns"][link].as_str(), of_first.to_str(), "{link}");
     }
+    assert_eq!(record.0["ns"]["cgroup"], own("cgroup"));
     assert_ne!(
         record.0["ns"]["mnt"].as_str(),
         fs::read_link(format!("/proc/{pid}/ns/mnt"))

@@ -85,7 +85,7 @@ pub fn render(input: &Input) -> Result<String, Error> {
     if !input.new_keyring {
         line("lxc.keyring.session", "0");
     }
-    namespaces(input.namespaces, &mut line)?;
+    namespaces(input.namespaces, &mut line);
     for (kind, maps) in [("u", input.uid_maps), ("g", input.gid_maps)] {
         for map in maps {
             line(
@@ -97,12 +97,11 @@ pub fn render(input: &Input) -> Result<String, Error> {
     Ok(text)
 }
 
-/// `keep` and not `clone`: LXC unshares the cgroup namespace unless it is told to keep it, whatever `clone` says.
+/// `keep` and not `clone`: LXC unshares the cgroup namespace unless it is told to keep it, whatever `clone` says, and even then
+/// where it joins another namespace (`share`).
 ///
-/// What lxc-start has joined before it is executed is kept as well: what was made ahead; a cgroup namespace, because LXC would
-/// unshare another one after joining it; a user namespace, because LXC's processes would be nobody in one that they join; and
-/// with that all others, which its root may be unable to join.
-fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Result<(), Error> {
+/// So lxc-start joins nothing. What is made ahead and what is given by path it is in before its `main`, and keeps.
+fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) {
     let kinds = [
         ("user", &namespaces.user),
         ("pid", &namespaces.pid),
@@ -111,22 +110,13 @@ fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Res
         ("uts", &namespaces.uts),
         ("cgroup", &namespaces.cgroup),
     ];
-    let joins_user = matches!(namespaces.user, Namespace::Path(_));
     let ahead = ahead::kinds(namespaces);
     let is_ahead = |name: &str| ahead.iter().any(|(_, ahead)| *ahead == name);
     let mut keep = String::from("time");
     for (name, kind) in kinds {
-        let is_kept = match kind {
-            Namespace::New => is_ahead(name),
-            Namespace::Inherited => true,
-            Namespace::Path(_) => name == "cgroup" || joins_user,
-        };
-        if is_kept {
+        if *kind != Namespace::New || is_ahead(name) {
             keep.push(' ');
             keep.push_str(name);
-        } else if let Namespace::Path(path) = kind {
-            let path = value("namespace", path)?;
-            line(&format!("lxc.namespace.share.{name}"), &path);
         }
     }
     line("lxc.namespace.keep", &keep);
@@ -134,7 +124,6 @@ fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) -> Res
         // The loopback interface is up, as with runc and crun.
         line("lxc.net.0.type", "empty");
     }
-    Ok(())
 }
 
 /// A path as a value: it must survive being read as one trimmed line.

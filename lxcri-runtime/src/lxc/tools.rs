@@ -396,18 +396,17 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// Opens the namespaces that lxc-start must be in before it is executed (see [`config`](super::config)).
+/// Opens the namespaces that are given by path, which lxc-start must be in before its `main` (see [`config`](super::config)). The
+/// user namespace comes last: what is joined in it needs rights in the one outside.
 pub fn open_namespaces(namespaces: &Namespaces) -> Result<ahead::Open> {
-    let mut kinds = vec![(&namespaces.cgroup, CloneFlags::CLONE_NEWCGROUP)];
-    if matches!(namespaces.user, Namespace::Path(_)) {
-        kinds.extend([
-            (&namespaces.network, CloneFlags::CLONE_NEWNET),
-            (&namespaces.ipc, CloneFlags::CLONE_NEWIPC),
-            (&namespaces.uts, CloneFlags::CLONE_NEWUTS),
-            (&namespaces.pid, CloneFlags::CLONE_NEWPID),
-            (&namespaces.user, CloneFlags::CLONE_NEWUSER),
-        ]);
-    }
+    let kinds = [
+        (&namespaces.cgroup, CloneFlags::CLONE_NEWCGROUP),
+        (&namespaces.network, CloneFlags::CLONE_NEWNET),
+        (&namespaces.ipc, CloneFlags::CLONE_NEWIPC),
+        (&namespaces.uts, CloneFlags::CLONE_NEWUTS),
+        (&namespaces.pid, CloneFlags::CLONE_NEWPID),
+        (&namespaces.user, CloneFlags::CLONE_NEWUSER),
+    ];
     let mut open = Vec::new();
     for (namespace, kind) in kinds {
         if let Namespace::Path(path) = namespace {
