@@ -9,9 +9,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
+use hook_tree::names;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag};
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag};
 
 use super::error::{CallError, Error};
 use super::kernel;
@@ -42,6 +43,8 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Root {
     fd: OwnedFd,
+    /// Device and inode of what holds the guest directory's place, in which nothing may be made.
+    reserved: Option<(u64, u64)>,
 }
 
 impl AsFd for Root {
@@ -56,7 +59,13 @@ impl Root {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = nix::fcntl::open(path, flags, Mode::empty())
             .map_err(|errno| CallError::new(format!("open({})", path.display()), errno))?;
-        Ok(Self { fd })
+        let reserved = OsStr::new(names::GUEST_MOUNT.trim_start_matches('/'));
+        let reserved = match kernel::open_at(fd.as_fd(), reserved, OFlag::O_PATH) {
+            Ok(reserved) => Some(identity(&kernel::stat(&reserved, names::GUEST_MOUNT)?)),
+            Err(error) if error.errno == Errno::ENOENT => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { fd, reserved })
     }
 
     /// Finds `path`; `None` if it is missing. With `real`, no component may be a symlink.
@@ -68,7 +77,7 @@ impl Root {
         };
         match kernel::open_in_root(self, path, OFlag::O_PATH, resolve) {
             Ok(fd) => {
-                self.check_not_root(&fd, path)?;
+                self.check(&fd, path)?;
                 Ok(Some(fd))
             }
             Err(error) if matches!(error.errno, Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
@@ -84,7 +93,7 @@ impl Root {
             return Ok(Place { fd, existed: true });
         }
         let fd = self.walk(path, leaf, real)?;
-        self.check_not_root(&fd, path)?;
+        self.check(&fd, path)?;
         Ok(Place { fd, existed: false })
     }
 
@@ -105,16 +114,24 @@ impl Root {
         Ok((self.make(parent, Leaf::Directory, false)?.fd, name))
     }
 
-    /// A symlink can lead back to the root itself, and a mount there would swallow the container.
-    fn check_not_root(&self, fd: &OwnedFd, path: &Path) -> Result<(), Error> {
-        let (ours, theirs) = (
-            kernel::stat(&self.fd, "rootfs")?,
-            kernel::stat(fd, path.display())?,
-        );
-        if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) {
+    /// A symlink can lead back to the root itself, and a mount there would swallow the container; or to what is the runtime's.
+    fn check(&self, fd: &OwnedFd, path: &Path) -> Result<(), Error> {
+        let found = kernel::stat(fd, path.display())?;
+        if identity(&kernel::stat(&self.fd, "rootfs")?) == identity(&found) {
             return Err(Error::Unusable(format!(
                 "{} leads to the root itself",
                 path.display()
+            )));
+        }
+        self.check_reserved(&found, path)
+    }
+
+    fn check_reserved(&self, found: &FileStat, path: &Path) -> Result<(), Error> {
+        if self.reserved == Some(identity(found)) {
+            return Err(Error::Unusable(format!(
+                "{} leads to {}, which belongs to the runtime",
+                path.display(),
+                names::GUEST_MOUNT
             )));
         }
         Ok(())
@@ -160,6 +177,7 @@ impl Root {
                     )
                     .into());
                 }
+                self.check_reserved(&stat, path)?;
                 trail.push(fd);
                 continue;
             }
@@ -181,6 +199,11 @@ impl Root {
         }
         Err(CallError::new(format!("openat({})", path.display()), Errno::ELOOP).into())
     }
+}
+
+/// Device and inode.
+fn identity(stat: &FileStat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
 }
 
 /// Puts the components of `path` before those that wait already.

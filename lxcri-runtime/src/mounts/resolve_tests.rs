@@ -123,3 +123,25 @@ fn races_lead_nowhere_else() {
     });
     assert_eq!(fs::read_dir(dir.path().join("outside")).unwrap().count(), 0);
 }
+
+#[test]
+fn nothing_is_made_where_the_guest_directory_lies() {
+    let dir = TempDir::new().unwrap();
+    let guest = dir.path().join(".lxcri");
+    fs::create_dir(&guest).unwrap();
+    symlink("/.lxcri", dir.path().join("link")).unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    for path in ["/.lxcri", "/.lxcri/x", "/link", "/link/x", "/link/x/y"] {
+        for leaf in [Leaf::Directory, Leaf::File] {
+            let error = root.make(Path::new(path), leaf, false).unwrap_err();
+            assert!(
+                error.to_string().contains("belongs to the runtime"),
+                "{path}: {error}"
+            );
+        }
+    }
+    for path in ["/.lxcri/n", "/link/n"] {
+        root.make_parent(Path::new(path)).unwrap_err();
+    }
+    assert_eq!(fs::read_dir(&guest).unwrap().count(), 0);
+}
