@@ -3,9 +3,11 @@
 use lxcri_tests::bundle::{Bundle, Image, PATIENT};
 use lxcri_tests::command::{PATIENCE, wait_until};
 use lxcri_tests::container::Container;
+use lxcri_tests::phase::PHASES;
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 #[test]
 fn run_passes_stdio_and_exit_status() {
@@ -39,7 +41,7 @@ fn an_ordinary_user_can_open_its_stdio_again() {
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
     bundle.shell("echo again > /proc/self/fd/1; echo problem > /proc/self/fd/2");
-    bundle.config["process"]["user"] = serde_json::json!({"uid": 1000, "gid": 1000});
+    bundle.config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     let outcome = container.running().stdin("").run();
     assert_eq!(
@@ -79,6 +81,33 @@ fn run_forwards_signals() {
         running.signal(signal);
         assert_eq!(running.wait().code(), 42, "{signal}");
     }
+}
+
+/// Somebody who has started a container by hand and sees it hang in a hook.
+#[test]
+fn a_signal_ends_a_run_whose_hook_hangs() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let phase = PHASES.iter().find(|phase| phase.name == "startContainer");
+    let path = bundle.probe_as("hangs", |o| o.with("sleep", 600_000));
+    bundle.hook(phase.expect("a phase"), json!({"path": path}));
+    bundle.shell(PATIENT);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let command = container.running().arg("--pid-file");
+    let running = command.arg(&container.pid_file).spawn();
+    let hook = || {
+        let all = leaks::processes(scratch.marker());
+        all.iter().any(|(_, line)| line.contains("hangs"))
+    };
+    assert!(wait_until(PATIENCE, hook));
+    running.signal(Signal::SIGTERM);
+    let outcome = running.wait();
+    assert!(!outcome.timed_out);
+    assert_eq!(outcome.code(), 1, "{}", outcome.stderr);
+    assert!(!container.is_on_disk());
+    assert!(!container.pid_file.exists(), "a pid that is nobody's");
+    leaks::assert_none(scratch.marker());
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Signals every process of a container, those in sub-cgroups included.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::error::Error;
 use super::files;
 use super::handle::{Cgroup, pids_below};
+use crate::sys;
 
 /// How long signalling waits for the freezer. A process in an uninterruptible sleep cannot be frozen, and is signalled
 /// all the same.
@@ -27,11 +27,11 @@ impl Cgroup {
     ///
     /// # Errors
     /// When processes cannot be listed, or one of them cannot be signalled; the others have been.
-    pub fn signal_all(&self, signal: Signal) -> Result<(), Error> {
+    pub fn signal_all(&self, signal: i32) -> Result<(), Error> {
         let Some(member) = self.record.primary().filter(|_| self.is_made()) else {
             return Ok(());
         };
-        if signal == Signal::SIGKILL
+        if signal == libc::SIGKILL
             && let Some(unified) = self.record.unified()
             && files::write(&unified.path, "cgroup.kill", "1").is_ok()
         {
@@ -45,7 +45,7 @@ impl Cgroup {
         let was_frozen = self.is_frozen()?;
         let held = was_frozen || self.freeze(Instant::now() + FREEZE).is_ok();
         let result = self.signal_rounds(&member.path, signal, held);
-        if held && (!was_frozen || signal == Signal::SIGKILL) {
+        if held && (!was_frozen || signal == libc::SIGKILL) {
             let thawed = self.thaw();
             // The cgroup may be gone together with its last process.
             return result.and(match thawed {
@@ -57,12 +57,7 @@ impl Cgroup {
     }
 
     /// One round is enough for processes that stand still; others are listed until no new one appears.
-    fn signal_rounds(
-        &self,
-        path: &std::path::Path,
-        signal: Signal,
-        held: bool,
-    ) -> Result<(), Error> {
+    fn signal_rounds(&self, path: &std::path::Path, signal: i32, held: bool) -> Result<(), Error> {
         let mut signalled = Vec::new();
         let mut result = Ok(());
         for _ in 0..ROUNDS {
@@ -71,10 +66,13 @@ impl Cgroup {
                 .filter(|pid| !signalled.contains(pid))
                 .collect();
             for pid in &fresh {
-                match kill(Pid::from_raw(*pid), signal) {
+                let sent = sys::pidfd_open(*pid)
+                    .and_then(|process| sys::pidfd_send_signal(process.as_fd(), signal));
+                match sent.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or_default())) {
                     Ok(()) | Err(Errno::ESRCH) => {}
                     Err(e) if result.is_ok() => {
-                        result = Err(Error::sys(format!("kill({pid}, {signal})"), e))
+                        let call = format!("pidfd_send_signal({pid}, {signal})");
+                        result = Err(Error::sys(call, e));
                     }
                     Err(_) => {}
                 }

@@ -5,7 +5,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::{Cgroup, CgroupLayout, CgroupPlan, Error, Mode};
@@ -82,7 +81,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if self.0.pids(true).is_ok_and(|pids| !pids.is_empty()) {
-            let _ = self.0.signal_all(Signal::SIGKILL);
+            let _ = self.0.signal_all(libc::SIGKILL);
         }
         let errors = self.0.remove(soon());
         if !std::thread::panicking() {

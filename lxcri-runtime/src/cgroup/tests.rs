@@ -6,8 +6,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::testing::{PATIENCE, Sleeper, Temporary, in_every_view, soon, unique};
 use super::*;
 
@@ -95,7 +93,7 @@ fn kill_reaches_sub_cgroups_and_frozen_processes(layout: &CgroupLayout) {
     both.sort_unstable();
     assert_eq!(cgroup.0.pids(true).unwrap(), both);
     cgroup.0.freeze(soon()).unwrap();
-    cgroup.0.signal_all(Signal::SIGKILL).unwrap();
+    cgroup.0.signal_all(libc::SIGKILL).unwrap();
     assert_eq!(outer.killed_by(), Some(9));
     assert_eq!(inner.killed_by(), Some(9));
 }
@@ -104,7 +102,7 @@ fn other_signals_reach_all_and_leave_the_freezer_as_it_was(layout: &CgroupLayout
     let cgroup = Temporary::new(layout);
     let mut sleepers = [Sleeper::within(&cgroup.0), Sleeper::within(&cgroup.0)];
     cgroup.0.freeze(soon()).unwrap();
-    cgroup.0.signal_all(Signal::SIGUSR1).unwrap();
+    cgroup.0.signal_all(libc::SIGUSR1).unwrap();
     // On v2 a frozen process may die at once, on v1 it waits for the thaw; the cgroup stays frozen either way.
     assert!(cgroup.0.is_frozen().unwrap());
     cgroup.0.thaw().unwrap();
@@ -112,7 +110,7 @@ fn other_signals_reach_all_and_leave_the_freezer_as_it_was(layout: &CgroupLayout
         assert_eq!(sleeper.killed_by(), Some(10));
     }
     let mut last = Sleeper::within(&cgroup.0);
-    cgroup.0.signal_all(Signal::SIGTERM).unwrap();
+    cgroup.0.signal_all(libc::SIGTERM).unwrap();
     assert!(!cgroup.0.is_frozen().unwrap());
     assert_eq!(last.killed_by(), Some(15));
 }
@@ -223,7 +221,7 @@ fn a_plan_that_was_not_carried_out_kills_and_removes_nothing_of_others(layout: &
     let mut sleeper = Sleeper::within(&theirs.0);
     let ours = Cgroup::from_record(planned);
     assert!(ours.pids(true).unwrap().is_empty());
-    ours.signal_all(Signal::SIGKILL).unwrap();
+    ours.signal_all(libc::SIGKILL).unwrap();
     let begin = Instant::now();
     assert!(ours.remove(soon()).is_empty());
     assert!(begin.elapsed() < PATIENCE / 2);
@@ -374,7 +372,7 @@ fn processes_that_fork_without_end_are_killed(layout: &CgroupLayout) {
         assert!(Instant::now() < deadline, "it does not fork");
         std::thread::sleep(Duration::from_millis(1));
     }
-    cgroup.0.signal_all(Signal::SIGKILL).unwrap();
+    cgroup.0.signal_all(libc::SIGKILL).unwrap();
     child.wait().unwrap();
     let errors = cgroup.0.remove(soon());
     assert!(errors.is_empty(), "{errors:?}");
@@ -394,11 +392,11 @@ fn without_a_freezer_all_are_signalled_all_the_same(layout: &CgroupLayout) {
         cgroup.freeze(soon()),
         Err(Error::NoFreezer { .. })
     ));
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+    for signal in [libc::SIGTERM, libc::SIGKILL] {
         let mut sleepers = [Sleeper::within(&whole.0), Sleeper::within(&whole.0)];
         cgroup.signal_all(signal).unwrap();
         for sleeper in &mut sleepers {
-            assert_eq!(sleeper.killed_by(), Some(signal as i32));
+            assert_eq!(sleeper.killed_by(), Some(signal));
         }
     }
 }

@@ -9,7 +9,6 @@ use anyhow::{Context as _, Error, anyhow};
 use hook_exec::{Context, run_hook};
 use hook_model::{Phase, State, Status, tree};
 use hook_tree::names;
-use nix::sys::signal::Signal;
 
 use super::hooks;
 use crate::cgroup::{self, Cgroup};
@@ -126,7 +125,7 @@ fn end_processes(record: &Record) -> Vec<Error> {
     }
     // What joined the container, or lives in a shared pid namespace, or was left by a command that was killed.
     if let Some(cgroup) = record.cgroup.clone().map(Cgroup::from_record)
-        && let Err(e) = cgroup.signal_all(Signal::SIGKILL)
+        && let Err(e) = cgroup.signal_all(libc::SIGKILL)
     {
         errors.push(anyhow!(e).context("kill the processes of the cgroup"));
     }

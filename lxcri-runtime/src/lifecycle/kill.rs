@@ -52,7 +52,6 @@ pub fn kill(runtime: &Runtime, id: &str, signal: i32, all: bool) -> Result<()> {
 
 fn signal_all(id: &str, cgroup: Option<Cgroup>, signal: i32) -> Result<()> {
     let Some(cgroup) = cgroup else { return Ok(()) };
-    let signal = Signal::try_from(signal).with_context(|| format!("signal {signal} with --all"))?;
     cgroup
         .signal_all(signal)
         .with_context(|| format!("signal all processes of container {id}"))

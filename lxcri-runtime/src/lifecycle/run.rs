@@ -10,7 +10,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::create::{self, Created};
-use super::{destroy, start};
+use super::destroy;
+use super::start::{self, Meanwhile};
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::request::Runtime;
@@ -28,7 +29,8 @@ pub struct Options {
 
 /// Runs a container. Returns the exit status for this program: the process's, or 128+n after signal n.
 ///
-/// Until the container has been created signals act on this program as usual; then they are forwarded.
+/// Until the container has been created signals act on this program as usual; then they are forwarded, those that come while a
+/// poststart hook runs when it has ended.
 pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<i32> {
     if !options.detach {
         if let Terminals::Socket(path) = &request.terminals {
@@ -42,6 +44,7 @@ pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<
         request.terminals = Terminals::Own;
     }
     let id = request.id.clone();
+    let pid_file = request.pid_file.clone();
     let Created {
         init,
         master,
@@ -49,18 +52,26 @@ pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<
         mut lxc,
     } = create::create(runtime, request)?;
     let container = Container::at(&runtime.root, &id);
-    // It ends while the container begins.
-    let start = || start::start_locked(runtime, &container, locked).and_then(|()| lxc.wait());
+    // lxc-start ends while the container begins.
+    let start = |meanwhile| {
+        start::start_locked(runtime, &container, locked, meanwhile)
+            .and_then(|()| lxc.wait())
+            .inspect_err(|_| {
+                clean(runtime, &container);
+                // The pid is nobody's, or soon somebody else's.
+                if let Some(path) = &pid_file {
+                    let _ = std::fs::remove_file(path);
+                }
+            })
+    };
     if options.detach {
-        return start()
-            .map(|()| 0)
-            .inspect_err(|_| clean(runtime, &container));
+        return start(None).map(|()| 0);
     }
     let signals = catch_signals()?;
-    if let Err(error) = start() {
-        clean(runtime, &container);
-        return Err(error);
-    }
+    start(Some(Meanwhile {
+        fd: signals.as_fd(),
+        act: &|| forward(&signals, init, None),
+    }))?;
     let status = attend(init, &signals, master);
     if !options.keep {
         clean(runtime, &container);
@@ -113,21 +124,7 @@ fn attend(init: Process, signals: &SignalFd, master: Option<OwnedFd>) -> Result<
             Some(proxy) => proxy.wait(signals.as_fd(), pidfd.as_fd())?,
             None => crate::proxy::wait(signals.as_fd(), pidfd.as_fd())?,
         };
-        while let Some(info) = signals.read_signal().context("read(signalfd)")? {
-            let signal = info.ssi_signo as i32;
-            match signal {
-                libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE => {}
-                libc::SIGWINCH if proxy.is_some() => {
-                    if let Some(proxy) = &proxy {
-                        proxy.resize();
-                    }
-                }
-                _ => {
-                    // Init may just have ended.
-                    let _ = init.signal(signal);
-                }
-            }
-        }
+        forward(signals, init, proxy.as_ref())?;
         if ended {
             break;
         }
@@ -137,6 +134,21 @@ fn attend(init: Process, signals: &SignalFd, master: Option<OwnedFd>) -> Result<
     }
     drop(proxy);
     reap(init.pid)
+}
+
+/// Forwards the signals that have come to init, and the size of the terminal to the container's.
+fn forward(signals: &SignalFd, init: Process, proxy: Option<&Proxy>) -> Result<()> {
+    while let Some(info) = signals.read_signal().context("read(signalfd)")? {
+        match (info.ssi_signo as i32, proxy) {
+            (libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE, _) => {}
+            (libc::SIGWINCH, Some(proxy)) => proxy.resize(),
+            (signal, _) => {
+                // Init may just have ended.
+                let _ = init.signal(signal);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn reap(pid: i32) -> Result<i32> {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -34,11 +34,25 @@ pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
         state,
         record,
     };
-    start_locked(runtime, &container, locked)
+    start_locked(runtime, &container, locked, None)
+}
+
+/// What to see to while init runs the startContainer hooks.
+#[derive(Clone, Copy)]
+pub struct Meanwhile<'a> {
+    /// Is readable when there is something.
+    pub fd: BorrowedFd<'a>,
+    /// Sees to it.
+    pub act: &'a dyn Fn() -> Result<()>,
 }
 
 /// The same with a container that has just been created, or found to be so.
-pub fn start_locked(runtime: &Runtime, container: &Container, locked: Locked) -> Result<()> {
+pub fn start_locked(
+    runtime: &Runtime,
+    container: &Container,
+    locked: Locked,
+    meanwhile: Option<Meanwhile>,
+) -> Result<()> {
     let Locked {
         lock: _lock,
         mut state,
@@ -46,7 +60,7 @@ pub fn start_locked(runtime: &Runtime, container: &Container, locked: Locked) ->
     } = locked;
     let copy = runtime.hooks_log.as_deref().or(record.hooks_log.as_deref());
     let records = Records::of(container, copy);
-    match begin(container, &mut state, &record, &records) {
+    match begin(container, &mut state, &record, &records, meanwhile) {
         Ok(()) => Ok(()),
         Err(Failure::Stopped(error)) => Err(error),
         Err(Failure::Destroy(error)) => {
@@ -77,9 +91,10 @@ fn begin(
     state: &mut State,
     record: &Record,
     records: &Records,
+    meanwhile: Option<Meanwhile>,
 ) -> Result<(), Failure> {
     let init = record.init.context("record.json names no init")?;
-    let message = listen(container, records)?;
+    let message = listen(container, records, meanwhile)?;
     match message {
         Outcome::Executed if init.has_executed_another(record.launcher) => {}
         // `!` did not come either.
@@ -129,7 +144,11 @@ enum Outcome {
 ///
 /// There is no deadline: a startContainer hook without a timeout may take as long as it likes, and whoever kills init
 /// ends this as well.
-fn listen(container: &Container, records: &Records) -> Result<Outcome> {
+fn listen(
+    container: &Container,
+    records: &Records,
+    meanwhile: Option<Meanwhile>,
+) -> Result<Outcome> {
     let path = container.guest(names::SYNCFIFO);
     let mut fifo: File = OpenOptions::new()
         .read(true)
@@ -141,7 +160,8 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
     let mut ended = false;
     loop {
         // Until init has opened its end, poll says nothing: a hang-up is reported only after there was a writer.
-        let mut fds = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
+        let other = meanwhile.map_or(fifo.as_fd(), |meanwhile| meanwhile.fd);
+        let mut fds = [fifo.as_fd(), other].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         match poll(&mut fds, PollTimeout::from(500u16)) {
             Err(nix::errno::Errno::EINTR) => continue,
             Err(e) => return Err(anyhow!(e)).context("poll(syncfifo)"),
@@ -153,7 +173,16 @@ fn listen(container: &Container, records: &Records) -> Result<Outcome> {
                 // It may have written between the poll and its end.
                 ended = true;
             }
-            Ok(_) => {}
+            Ok(_) => {
+                let [from_init, other] = fds.map(|fd| fd.any() == Some(true));
+                if let (Some(meanwhile), true) = (meanwhile, other) {
+                    (meanwhile.act)()?;
+                }
+                // Without a writer a read would say that it has come to its end.
+                if !from_init {
+                    continue;
+                }
+            }
         }
         match fifo.read(&mut buffer) {
             Ok(0) => break,

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::super::testing::{Sleeper, absent, soon, unique, writable_layout};
 use super::super::{Cgroup, CgroupLayout, CgroupPlan, Error, Mode};
 
@@ -15,7 +13,7 @@ struct Scope(Cgroup);
 impl Drop for Scope {
     fn drop(&mut self) {
         self.0.settle();
-        let _ = self.0.signal_all(Signal::SIGKILL);
+        let _ = self.0.signal_all(libc::SIGKILL);
         let errors = self.0.remove(soon());
         if !std::thread::panicking() {
             assert!(errors.is_empty(), "{errors:?}");
@@ -73,7 +71,7 @@ fn a_scope_lives_with_the_container() {
     // Another command, from what is on disk.
     let text = serde_json::to_string(scope.0.record()).unwrap();
     let again = Cgroup::from_record(serde_json::from_str(&text).unwrap());
-    again.signal_all(Signal::SIGKILL).unwrap();
+    again.signal_all(libc::SIGKILL).unwrap();
     assert_eq!(sleeper.killed_by(), Some(9));
     let begin = Instant::now();
     let errors = again.remove(soon());
