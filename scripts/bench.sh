@@ -1,6 +1,7 @@
 #!/bin/sh
 # Measures lxcri against lxc-start, runc and crun, and lxcri-inject (docs/bench.md). LXCRI, LAUNCHER and INJECT name the programs of
-# this project, BENCH the harness, which lies beside the launcher in the build directory. As root; below three minutes on two quiet processors.
+# this project, BENCH the harness, which lies beside the launcher in the build directory. As root; about 100 seconds on two quiet
+# processors.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -11,6 +11,9 @@ chmod 755 "$dir"
 id=demo-$$
 cleanup() {
     "$runtime" --root "$dir/run" delete --force "$id" >/dev/null 2>&1 || true
+    # LXC makes this lock and never removes it.
+    rm -f "/run/lxc/lock$dir/run/.$id"
+    rmdir "/run/lxc/lock$dir/run" "/run/lxc/lock$dir" 2>/dev/null || true
     rm -rf "$dir"
 }
 trap cleanup EXIT

@@ -1,6 +1,7 @@
 //! A container that LXC alone manages runs its createContainer, startContainer and poststop hooks.
 //!
-//! The configuration is the one of docs/hook-tree.md: `lxc.hook.*` lines that name the launcher bare.
+//! The lines of the configuration that concern hooks are those of docs/hook-tree.md: `lxc.hook.*` that name the launcher bare, and
+//! the mount of the guest directory. What a container needs to end by itself, and `lxc.rootfs.managed = 0`, are added.
 #![deny(unsafe_code)]
 
 mod support;
@@ -38,7 +39,7 @@ impl Container {
     fn new() -> Container {
         let base = tempfile::tempdir().unwrap();
         let path = base.path();
-        for dir in ["bin", "proc", "dev", "tmp", ".lxcri"] {
+        for dir in ["bin", "proc", "dev", "tmp"] {
             fs::create_dir(path.join(dir)).unwrap();
         }
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -78,7 +79,7 @@ impl Container {
              lxc.rootfs.managed = 0\n\
              lxc.net.0.type = none\n\
              lxc.mount.auto = proc:mixed\n\
-             lxc.mount.entry = {dir}/guest .lxcri none bind,ro 0 0\n\
+             lxc.mount.entry = {dir}/guest .lxcri none bind,ro,create=dir 0 0\n\
              lxc.hook.version = 1\n\
              lxc.hook.mount = {LAUNCHER}\n\
              lxc.hook.start = /.lxcri/lxcri-hook\n\
@@ -100,6 +101,16 @@ impl Container {
             "c1".as_ref(),
         ]);
         run(command.args(more).env("LEAK", "x"))
+    }
+}
+
+impl Drop for Container {
+    /// Removes the lock that LXC makes for each container, and the directory of this one alone in which it lies.
+    fn drop(&mut self) {
+        let path = self.tree.path();
+        let locks = Path::new("/run/lxc/lock").join(path.strip_prefix("/").unwrap_or(path));
+        let _ = fs::remove_file(locks.join(".c1"));
+        let _ = fs::remove_dir(locks);
     }
 }
 

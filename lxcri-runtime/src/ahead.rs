@@ -1,8 +1,8 @@
 //! Namespaces that are made while the container's directory and cgroup are made.
 //!
 //! A network namespace takes the kernel longer than all others together, a third of a millisecond. LXC would make it when it
-//! makes init, with everybody waiting; here it costs nothing where there is a second processor. lxc-start joins what was made
-//! before it is executed, and keeps it.
+//! makes init, with everybody waiting; here it costs nothing where there is a second processor. The process that becomes
+//! lxc-start joins what was made before LXC's `main` (see [`gate`](crate::lxc::gate)), and LXC keeps it.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;

@@ -1,9 +1,9 @@
-//! The directory /.lxcri in the root file system, over which the guest directory is mounted until the program starts.
+//! The directory /.lxcri in the root file system, over which the guest directory is mounted until init detaches it.
 //!
-//! Several containers may share a root file system. Each keeps a shared lock on the directory (flock(2)) as long as it
-//! needs it: the runtime takes it and hands the descriptor to init, which holds it until it executes the program. Who
-//! gets the exclusive lock is the last one and removes the directory; a removal at any other moment would detach the
-//! mount of a container that still waits for its start.
+//! Several containers may share a root file system. Each keeps a shared lock on the directory (flock(2)): the runtime takes
+//! it and hands the descriptor to init, which detaches the mount before it waits for its start and closes the descriptor
+//! with the start. Who gets the exclusive lock is the last one and removes the directory; a removal at any other moment
+//! would detach the mount of another container whose init has not done so yet.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -7,10 +7,12 @@
 //!
 //! Exit statuses of its own: 120 no orders, 121 cannot write the record.
 #![no_main]
+#![deny(unsafe_code)]
 
 mod conf;
 mod json;
 mod observe;
+#[allow(unsafe_code)]
 mod sys;
 
 use std::ffi::OsString;

@@ -1,6 +1,7 @@
 //! A directory of a test's own, that everything the test makes lies in, and a marker that names it.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::command::copy_program;
 use crate::leaks;
+
+/// Where LXC makes a lock for each container, and never removes it (lxc's lxclock.c).
+const LOCKS: &str = "/run/lxc/lock";
 
 /// The directory. Dropping it ends what still carries its marker and removes it.
 pub struct Scratch {
@@ -113,16 +117,62 @@ impl Default for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         leaks::sweep(&self.marker);
+        let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path().to_path_buf());
+        remove_locks(&Path::new(LOCKS).join(path.strip_prefix("/").unwrap_or(&path)));
     }
+}
+
+/// Removes what LXC left for containers below this directory's path: `.<name>` in a directory like that of each `-P`.
+///
+/// What is not a lock file stays, and so do the directories above it.
+fn remove_locks(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(t) if t.is_dir() => remove_locks(&entry.path()),
+            Ok(t) if t.is_file() && entry.file_name().as_bytes().starts_with(b".") => {
+                let _ = fs::remove_file(entry.path());
+            }
+            _ => {}
+        }
+    }
+    let _ = fs::remove_dir(directory);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    use super::Scratch;
+    use super::{Scratch, remove_locks};
     use crate::command::Cmd;
+
+    #[test]
+    fn locks_are_removed_and_nothing_else() {
+        let scratch = Scratch::new();
+        for directory in ["locks/own/run", "locks/own/other", "locks/of another"] {
+            scratch.mkdir(directory);
+        }
+        for lock in [
+            "locks/own/run/.a",
+            "locks/own/run/.b",
+            "locks/of another/.c",
+        ] {
+            scratch.write(lock, "");
+        }
+        remove_locks(&scratch.join("locks/own"));
+        remove_locks(&scratch.join("locks/missing"));
+        assert!(!scratch.join("locks/own").exists());
+        assert!(scratch.join("locks/of another/.c").exists());
+
+        scratch.mkdir("locks/own/run");
+        scratch.write("locks/own/run/no lock", "");
+        remove_locks(&scratch.join("locks/own"));
+        let left: Vec<_> = fs::read_dir(scratch.join("locks/own/run"))
+            .unwrap()
+            .collect();
+        assert_eq!(left.len(), 1);
+    }
 
     /// A child that another thread starts in this moment has a copy of every descriptor until it executes its program.
     #[test]

@@ -166,8 +166,8 @@ fn the_order_of_everything() {
             SYS_close_range,
             SYS_rt_sigaction,
             SYS_prctl,
-            SYS_seccomp,
             SYS_write,
+            SYS_seccomp,
             SYS_execve,
         ]
     );

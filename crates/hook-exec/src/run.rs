@@ -38,8 +38,6 @@ pub struct Context<'a> {
     pub state: &'a [u8],
     /// The working directory.
     pub cwd: Cwd<'a>,
-    /// The environment of the container process, for startContainer hooks without `env`.
-    pub process_env: Option<&'a [String]>,
     /// Whether a hook is killed when the calling thread ends. A program with set-id bits loses that.
     pub die_with_caller: bool,
     /// When a hook is killed even if its own timeout is later, or if it has none.
@@ -54,7 +52,6 @@ impl<'a> Context<'a> {
         Context {
             state,
             cwd: Cwd::Path(cwd),
-            process_env: None,
             die_with_caller: false,
             deadline: None,
             kill_wait: KILL_WAIT,
@@ -129,7 +126,7 @@ pub(crate) fn run(
     let deadline = own.into_iter().chain(context.deadline).min();
     let mut output = None;
     let started =
-        executable.and_then(|file| start_hook(file, hook, phase, context, limit, &mut record.pid));
+        executable.and_then(|file| start_hook(file, hook, context, limit, &mut record.pid));
     match started {
         Ok(running) => output = running.finish(deadline, context.kill_wait, &mut record),
         Err(error) => record.error = Some(error),
@@ -163,16 +160,11 @@ struct Running {
 fn start_hook(
     executable: Option<BorrowedFd<'_>>,
     hook: &Hook,
-    phase: Phase,
     context: &Context<'_>,
     limit: Option<usize>,
     pid: &mut u32,
 ) -> Result<Running, String> {
-    let environ = match context.process_env {
-        Some(process_env) if phase == Phase::StartContainer => hook.environ_or(process_env),
-        _ => hook.environ(),
-    };
-    let image = Image::new(hook, environ)?;
+    let image = Image::new(hook, hook.environ())?;
     spawn(executable, &image, context, limit, pid).map_err(|error| error.to_string())
 }
 

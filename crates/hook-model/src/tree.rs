@@ -225,21 +225,6 @@ pub fn read(dir: &Path, phases: &[Phase]) -> Result<HookSet, Error> {
     Ok(set)
 }
 
-/// Reads the working directory that a tree gives to the hooks of a phase.
-pub fn read_cwd(dir: &Path, phase: Phase) -> Result<Option<PathBuf>, Error> {
-    let path = dir.join(phase.dir_name()).join(names::CWD);
-    let bytes = match read_file(&path) {
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Ok(None);
-        }
-        other => other?,
-    };
-    let cwd = Strings::single(&bytes).map_err(malformed(&path))?;
-    Ok(Some(PathBuf::from(std::ffi::OsStr::from_bytes(
-        cwd.to_bytes(),
-    ))))
-}
-
 fn count(phase_dir: &Path) -> Result<u32, Error> {
     let entries = match fs::read_dir(phase_dir) {
         Ok(entries) => entries,

@@ -7,7 +7,6 @@ use core::ffi::CStr;
 #[derive(Clone, Copy, Debug)]
 pub struct Cmdline<'a> {
     buffer: &'a [u8],
-    path: &'a [u8],
     argv: Strings<'a>,
 }
 
@@ -55,18 +54,13 @@ impl<'a> Cmdline<'a> {
     pub fn parse_program(buffer: &'a [u8]) -> Result<Self, TreeError> {
         check_program(buffer)?;
         let mut argv = Strings::parse(buffer)?;
-        let path = argv.next_bytes().unwrap_or_default();
-        Ok(Cmdline { buffer, path, argv })
+        argv.next_bytes();
+        Ok(Cmdline { buffer, argv })
     }
 
     /// The executable's path.
     pub fn path(&self) -> &'a CStr {
         CStr::from_bytes_until_nul(self.buffer).unwrap_or_default()
-    }
-
-    /// The executable's path without its NUL.
-    pub fn path_bytes(&self) -> &'a [u8] {
-        self.path
     }
 
     /// The arguments from argv\[0\] on; never empty.

@@ -70,13 +70,6 @@ phases! {
 }
 
 impl Phase {
-    /// The phase whose directory has this name.
-    pub fn from_dir_name(name: &[u8]) -> Option<Phase> {
-        Phase::ALL
-            .into_iter()
-            .find(|phase| phase.dir_name().as_bytes() == name)
-    }
-
     /// The phase with this key in `config.json`.
     pub fn from_oci_name(name: &[u8]) -> Option<Phase> {
         Phase::ALL
@@ -93,17 +86,12 @@ mod tests {
     fn names_lead_back_to_their_phase() {
         for phase in Phase::ALL {
             assert_eq!(
-                Phase::from_dir_name(phase.dir_name().as_bytes()),
-                Some(phase)
-            );
-            assert_eq!(
                 Phase::from_oci_name(phase.oci_name().as_bytes()),
                 Some(phase)
             );
         }
-        assert_eq!(Phase::from_dir_name(b"createRuntime"), None);
         assert_eq!(Phase::from_oci_name(b"create-runtime"), None);
-        assert_eq!(Phase::from_dir_name(b""), None);
+        assert_eq!(Phase::from_oci_name(b""), None);
     }
 
     #[test]

@@ -7,17 +7,15 @@
 //! Whatever fails ends the process without an answer. The runtime then starts another one without this library, which takes
 //! the same steps before it executes `lxc-start` and says what is wrong.
 #![no_std]
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod sys;
 
 use lxc_entry::Entry;
 use lxc_entry::gate::{Counts, LIMIT, READY};
 
-/// Called by the dynamic linker (System V ABI, Initialization and Termination Functions).
-#[used]
-#[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: extern "C" fn() = constructor;
-
+/// Called by the dynamic linker, through [`sys`].
 extern "C" fn constructor() {
     // Not there in what LXC executes: the environment is handed on without it.
     if sys::forget_preload() && wait_and_enter().is_none() {
@@ -53,7 +51,3 @@ fn wait_and_enter() -> Option<()> {
 fn panic(_: &core::panic::PanicInfo) -> ! {
     sys::exit()
 }
-
-/// Referenced by the precompiled `core`, never called: the workspace aborts on panic.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}

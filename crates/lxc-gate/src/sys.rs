@@ -1,4 +1,4 @@
-//! The system calls, and what the C library has.
+//! The system calls, what the C library has, and what the linkers look for.
 
 use core::arch::asm;
 use core::ffi::{CStr, c_char, c_int};
@@ -11,6 +11,17 @@ unsafe extern "C" {
     /// environ(7).
     static mut environ: *mut *const c_char;
 }
+
+/// Where the dynamic linker finds what it calls (System V ABI, Initialization and Termination Functions).
+#[used]
+// SAFETY: the section holds pointers to such functions.
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = crate::constructor;
+
+/// Referenced by the precompiled `core`, never called: the workspace aborts on panic.
+// SAFETY: nothing else in the library has this name.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
 
 /// Takes LD_PRELOAD out of the environment. Returns whether it was there.
 pub fn forget_preload() -> bool {

@@ -34,7 +34,7 @@ const DIRECTORIES: [&str; 6] = [
 Example: a program sees each container before its own program runs, and after its end
   lxcri-watch --prestart '/usr/local/bin/net-up --log' --poststop /usr/local/bin/net-down
 
-Exit status: 0 after SIGTERM or SIGINT, 1 failure, 2 wrong usage."
+Exit status: 0 after SIGTERM, SIGINT or SIGHUP, 1 failure, 2 wrong usage."
 )]
 pub struct Cli {
     /// Anything but watching.

@@ -46,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(cmdline) = Cmdline::parse_hook(bytes) {
         assert!(cmdline.path().to_bytes().starts_with(b"/"));
         let strings = cmdline.argv().map(CStr::to_bytes_with_nul).map(<[u8]>::len).sum::<usize>();
-        assert_eq!(strings + cmdline.path_bytes().len() + 1, bytes.len());
+        assert_eq!(strings + cmdline.path().to_bytes_with_nul().len(), bytes.len());
     }
     if let Ok(environ) = Environ::parse_hook(bytes) {
         assert!(environ.entries().all(|entry| entry.to_bytes().contains(&b'=')));

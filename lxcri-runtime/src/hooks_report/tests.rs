@@ -1,4 +1,4 @@
-//! Golden tests. To renew the files: `UPDATE_GOLDEN=1 cargo test -p lxcri-runtime hooks_report`, and look at the diff.
+//! Golden tests. To renew the files: `LXCRI_TEST_BLESS=1 cargo test -p lxcri-runtime hooks_report`, and look at the diff.
 
 use std::path::Path;
 
@@ -112,7 +112,7 @@ fn check(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/hooks_report/golden")
         .join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("LXCRI_TEST_BLESS").is_some() {
         std::fs::write(&file, text).unwrap();
     }
     assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{name}");

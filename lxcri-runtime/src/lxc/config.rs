@@ -186,7 +186,7 @@ mod tests {
             .join("tests/data/lxc")
             .join(name);
         let text = render(input).unwrap();
-        if std::env::var_os("LXCRI_BLESS").is_some() {
+        if std::env::var_os("LXCRI_TEST_BLESS").is_some() {
             std::fs::write(&path, &text).unwrap();
         }
         assert_eq!(

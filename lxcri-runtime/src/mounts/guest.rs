@@ -1,24 +1,21 @@
-//! The guest part of the runtime directory, visible in the container until the program is executed.
+//! The guest part of the runtime directory, visible in the container until init detaches it, before it waits for its start.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use hook_tree::names::{GUEST_MOUNT, LAUNCHER};
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::Mode;
 
-use super::GUEST_DIRECTORY;
 use super::error::Error;
 use super::kernel;
 use super::resolve::Root;
 use super::steps::Attributes;
 use super::sys;
-
-/// The file in the guest directory that the launcher covers.
-const LAUNCHER: &str = "lxcri-hook";
 
 /// /run is mounted noexec on Debian, and a bind mount keeps that.
 const ATTRIBUTES: Attributes = Attributes {
@@ -27,7 +24,7 @@ const ATTRIBUTES: Attributes = Attributes {
 };
 
 fn name() -> &'static OsStr {
-    OsStr::new(GUEST_DIRECTORY.trim_start_matches('/'))
+    OsStr::new(GUEST_MOUNT.trim_start_matches('/'))
 }
 
 /// Mounts the guest directory, and the launcher over its placeholder. Both descriptors must stay open until then.
@@ -39,10 +36,10 @@ pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result
     let target =
         kernel::open_at(root, name(), OFlag::O_PATH | OFlag::O_DIRECTORY).map_err(|error| {
             let error = Error::from(error);
-            error.during(format!("{GUEST_DIRECTORY} in the rootfs is no directory"))
+            error.during(format!("{GUEST_MOUNT} in the rootfs is no directory"))
         })?;
-    sys::set_attributes(guest, ATTRIBUTES, false, GUEST_DIRECTORY)?;
-    sys::move_mount(guest, &target, GUEST_DIRECTORY)?;
+    sys::set_attributes(guest, ATTRIBUTES, false, GUEST_MOUNT)?;
+    sys::move_mount(guest, &target, GUEST_MOUNT)?;
     let placeholder = kernel::open_in_root(
         guest,
         Path::new(LAUNCHER),
@@ -53,6 +50,6 @@ pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result
     Ok(sys::move_mount(
         launcher,
         &placeholder,
-        format_args!("{GUEST_DIRECTORY}/{LAUNCHER}"),
+        format_args!("{GUEST_MOUNT}/{LAUNCHER}"),
     )?)
 }

@@ -58,9 +58,6 @@ pub(crate) use thread::{in_thread, is_chrooted};
 
 use std::os::fd::OwnedFd;
 
-/// Where inside the container the guest part of the runtime directory is mounted until the program is executed.
-pub const GUEST_DIRECTORY: &str = "/.lxcri";
-
 /// A superblock that is asked for, as [`SuperblockMaker::make`] takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {

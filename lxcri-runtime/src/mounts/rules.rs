@@ -3,7 +3,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::GUEST_DIRECTORY;
+use hook_tree::names;
+
 use super::error::Error;
 use super::facts::IdMaps;
 use super::options::{Parsed, option_pointer, parse};
@@ -85,8 +86,11 @@ pub(super) fn destination(
             "nothing can be mounted over the root; root.path says what it is".to_owned(),
         ));
     }
-    if cleaned.starts_with(GUEST_DIRECTORY) {
-        return Err(refuse(format!("{GUEST_DIRECTORY} belongs to the runtime")));
+    if cleaned.starts_with(names::GUEST_MOUNT) {
+        return Err(refuse(format!(
+            "{} belongs to the runtime",
+            names::GUEST_MOUNT
+        )));
     }
     if cleaned == Path::new("/proc") && !is_bind && fstype != "proc" {
         return Err(refuse(format!(

@@ -2,6 +2,7 @@
 //!
 //! The test plays the runtime; a process of this same binary plays LXC and the launcher inside the container's
 //! namespaces (`role`). Each test runs in a mount namespace of its own, so that nothing it mounts can stay.
+#![deny(unsafe_code)]
 
 mod basic;
 mod cgroups;
@@ -13,6 +14,7 @@ mod lxc;
 mod propagation;
 mod role;
 mod settings;
+#[allow(unsafe_code)]
 mod sys;
 mod tmpfs;
 mod users;

@@ -1,4 +1,5 @@
 //! The command lxcri-ctl where a machine is needed: engines, daemons, processes.
+#![forbid(unsafe_code)]
 
 mod engines;
 mod faults;

@@ -2,6 +2,7 @@
 //!
 //! `LXCRI_TEST_RUNTIME=runc make test-matrix` compares another runtime; it is then a report and always succeeds. For lxcri
 //! each difference is a failed test. See docs/testing.md for what each row means.
+#![forbid(unsafe_code)]
 
 mod environment;
 mod faults;

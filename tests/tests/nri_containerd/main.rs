@@ -1,4 +1,5 @@
 //! lxcri-nri with real engines: containerd 1.7 and 2.x, asked through CRI as a kubelet would.
+#![forbid(unsafe_code)]
 
 mod cri;
 mod node;

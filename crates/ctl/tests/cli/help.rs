@@ -37,12 +37,12 @@ fn golden(command: &[&str]) -> PathBuf {
         .join(name + ".txt")
 }
 
-/// With LXCRI_TEST_UPDATE=1 the files are written instead.
+/// With LXCRI_TEST_BLESS=1 the files are written instead.
 #[test]
 fn help_is_what_the_golden_files_say() {
     for command in COMMANDS {
         let (file, help) = (golden(command), help(command));
-        if std::env::var_os("LXCRI_TEST_UPDATE").is_some() {
+        if std::env::var_os("LXCRI_TEST_BLESS").is_some() {
             fs::write(&file, &help).unwrap();
         }
         let expected = fs::read_to_string(&file).unwrap_or_default();

@@ -1,4 +1,5 @@
 //! The command lxcri-ctl as people use it: what it prints, what it refuses, which status it has.
+#![forbid(unsafe_code)]
 
 mod config;
 mod help;

@@ -1,3 +1,5 @@
+//! What becomes of a daemon.json: only what must change does, in its own indentation, and is taken away again.
+
 use std::path::Path;
 
 use super::{add, effective, strip};

@@ -1,4 +1,5 @@
 //! Configuring and unconfiguring on real files.
+#![forbid(unsafe_code)]
 
 mod drop_ins;
 mod host;

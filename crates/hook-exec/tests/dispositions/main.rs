@@ -1,5 +1,7 @@
 //! Callers with unusual signal dispositions, and callers that die. A binary of its own: both concern the whole process.
+#![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
 mod sys;
 
 use std::path::Path;

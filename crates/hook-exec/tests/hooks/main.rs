@@ -1,4 +1,5 @@
 //! Hooks as they really run. Every one of them has a deadline, and none leaves a process.
+#![forbid(unsafe_code)]
 
 mod failures;
 mod output;

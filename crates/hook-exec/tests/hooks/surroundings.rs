@@ -60,28 +60,6 @@ fn the_environment_is_exact() {
 }
 
 #[test]
-fn only_start_container_gets_the_environment_of_the_process() {
-    let process_env = ["LD_PRELOAD=/evil.so".to_owned()];
-    let context = Context {
-        process_env: Some(&process_env),
-        ..Context::new(STATE, Path::new("/"))
-    };
-    let hook = program("/bin/cat", &["cat", "/proc/self/environ"]);
-    for phase in Phase::ALL {
-        let expected = if phase == Phase::StartContainer {
-            "LD_PRELOAD=/evil.so\0"
-        } else {
-            &format!("{DEFAULT_PATH}\0")
-        };
-        assert_eq!(
-            run_hook(&hook, phase, 1, &context).stdout,
-            expected,
-            "{phase:?}"
-        );
-    }
-}
-
-#[test]
 fn the_state_is_on_stdin() {
     assert_eq!(
         succeeded(run(program("/bin/cat", &["cat"])))

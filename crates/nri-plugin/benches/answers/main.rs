@@ -1,6 +1,7 @@
 //! Measures the program: time from CreateContainer to its answer, resident memory, and what it does while nothing happens.
 //!
 //! The engine of the tests asks over a real socket, one request after the other, as an engine does.
+#![forbid(unsafe_code)]
 
 #[path = "../../tests/protocol/engine.rs"]
 #[allow(dead_code, reason = "shared with the tests")]

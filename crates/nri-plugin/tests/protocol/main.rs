@@ -1,4 +1,5 @@
 //! The program against an engine that speaks the protocol over a real socket.
+#![forbid(unsafe_code)]
 
 mod engine;
 mod framing;
