@@ -207,6 +207,93 @@ fn values_that_cannot_be() {
 }
 
 #[test]
+fn namespaces_that_cannot_be_joined() {
+    let Some(runtime) = need::lxcri() else { return };
+    let join = |config: &mut Value, kind: &str, path: &str| {
+        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
+            list.retain(|namespace| namespace["type"] != kind);
+            list.insert(0, json!({"type": kind, "path": path}));
+        }
+    };
+    let at = "/linux/namespaces/0/path";
+    refuse_changes(
+        runtime,
+        &[
+            // LXC would have taken it, and left the container in the host's network.
+            (
+                "a namespace of another type",
+                &move |c| join(c, "network", "/proc/self/ns/ipc"),
+                &[at, "/proc/self/ns/ipc", "ipc, not network"],
+            ),
+            (
+                "a missing namespace",
+                &move |c| join(c, "uts", "/run/nowhere"),
+                &[at, "/run/nowhere", "ENOENT"],
+            ),
+            (
+                "a file that is no namespace",
+                &move |c| join(c, "pid", "/proc/version"),
+                &[at, "/proc/version is not a namespace"],
+            ),
+            (
+                "a user namespace of another type",
+                &move |c| join(c, "user", "/proc/self/ns/net"),
+                &[at, "network, not user"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_host_is_not_changed_through_a_path_to_its_namespaces() {
+    let Some(runtime) = need::lxcri() else { return };
+    let own = |config: &mut Value, kind: &str, link: &str| {
+        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
+            list.retain(|namespace| namespace["type"] != kind);
+            list.push(json!({"type": kind, "path": format!("/proc/self/ns/{link}")}));
+        }
+    };
+    refuse_changes(
+        runtime,
+        &[
+            (
+                "host name",
+                &move |c| {
+                    own(c, "uts", "uts");
+                    c["hostname"] = json!("renamed");
+                },
+                &["/hostname", "renamed"],
+            ),
+            (
+                "domain name",
+                &move |c| {
+                    own(c, "uts", "uts");
+                    c["hostname"] = json!(null);
+                    c["domainname"] = json!("renamed");
+                },
+                &["/domainname"],
+            ),
+            (
+                "network sysctl",
+                &move |c| {
+                    own(c, "network", "net");
+                    c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
+                },
+                &["/linux/sysctl/net.ipv4.ip_forward"],
+            ),
+            (
+                "ipc sysctl",
+                &move |c| {
+                    own(c, "ipc", "ipc");
+                    c["linux"]["sysctl"] = json!({"kernel.shmmni": "4097"});
+                },
+                &["/linux/sysctl/kernel.shmmni"],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn nul_in_a_string() {
     let Some(runtime) = need::runtime() else {
         return;

@@ -390,6 +390,7 @@ mod tests {
         let context = Context {
             host,
             systemd_cgroup: false,
+            own_namespaces: Vec::new(),
         };
         assert!(report_with(&raw, &context).problems.is_empty());
 

@@ -103,6 +103,7 @@ mod tests {
         let context = Context {
             host: HostFacts::plain(),
             systemd_cgroup: true,
+            own_namespaces: Vec::new(),
         };
         report_with(&with("/linux/cgroupsPath", json!(path)), &context)
             .problems
