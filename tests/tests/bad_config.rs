@@ -185,6 +185,29 @@ fn values_that_cannot_be() {
                 &["rlimits"],
             ),
             (
+                "an array as user",
+                &|c| c["process"]["user"] = json!([7, 8, 18, [9], "someuser"]),
+                &["/process/user"],
+            ),
+            (
+                "an array as seccomp",
+                &|c| {
+                    c["linux"]["seccomp"] =
+                        json!(["SCMP_ACT_ALLOW", null, null, null, "/run/agent.sock"])
+                },
+                &["/linux/seccomp"],
+            ),
+            (
+                "no soft limit",
+                &|c| c["process"]["rlimits"] = json!([{"type": "RLIMIT_CORE", "hard": 1}]),
+                &["rlimits"],
+            ),
+            (
+                "a device without a minor number",
+                &|c| c["linux"]["devices"] = json!([{"path": "/dev/x", "type": "c", "major": 1}]),
+                &["devices"],
+            ),
+            (
                 "unknown namespace",
                 &|c| c["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "x"}]),
                 &["namespaces"],

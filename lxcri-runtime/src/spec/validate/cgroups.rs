@@ -2,9 +2,10 @@
 
 use std::path::{Component, Path};
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxResources, Spec};
 
 use super::super::pointer::Pointer;
+use super::super::problem::Problems;
 use super::{Context, Report};
 
 pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
@@ -45,12 +46,34 @@ pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
                 .add(at.key("unified").key(name), "not the name of a cgroup file");
         }
     }
+    at_least_one(resources, &at, &mut report.problems);
     for (i, limit) in resources.hugepage_limits().iter().flatten().enumerate() {
         if !is_page_size(limit.page_size()) {
             report.problems.add(
                 at.key("hugepageLimits").index(i).key("pageSize"),
                 format!("{:?} is not a size like \"2MB\"", limit.page_size()),
             );
+        }
+    }
+}
+
+/// "You MUST specify at least one of weight or leafWeight in a given entry", and likewise of hcaHandles or hcaObjects
+/// (config-linux.md, Block IO and RDMA).
+fn at_least_one(resources: &LinuxResources, at: &Pointer, problems: &mut Problems) {
+    let devices = resources.block_io().as_ref();
+    let devices = devices.and_then(|block_io| block_io.weight_device().as_ref());
+    for (i, device) in devices.into_iter().flatten().enumerate() {
+        if device.weight().is_none() && device.leaf_weight().is_none() {
+            let at = at.key("blockIO").key("weightDevice").index(i);
+            problems.add(at, "has neither weight nor leafWeight");
+        }
+    }
+    let mut entries: Vec<_> = resources.rdma().iter().flatten().collect();
+    entries.sort_by_key(|(device, _)| *device);
+    for (device, limits) in entries {
+        if limits.hca_handles().is_none() && limits.hca_objects().is_none() {
+            let at = at.key("rdma").key(device);
+            problems.add(at, "has neither hcaHandles nor hcaObjects");
         }
     }
 }
@@ -156,6 +179,28 @@ mod tests {
                 "/linux/resources/unified/..: not the name of a cgroup file",
                 "/linux/resources/unified/..~1cgroup.procs: not the name of a cgroup file",
                 "/linux/resources/unified/cpu: not the name of a cgroup file",
+            ]
+        );
+    }
+
+    #[test]
+    fn entries_that_limit_nothing() {
+        let raw = with(
+            "/linux/resources",
+            json!({
+                "blockIO": {"weightDevice": [
+                    {"major": 8, "minor": 0, "leafWeight": 10},
+                    {"major": 8, "minor": 16, "weight": null},
+                ]},
+                "rdma": {"mlx5_1": {"hcaObjects": 0}, "b": {}, "a/0": {}},
+            }),
+        );
+        assert_eq!(
+            problems(&raw),
+            [
+                "/linux/resources/blockIO/weightDevice/1: has neither weight nor leafWeight",
+                "/linux/resources/rdma/a~10: has neither hcaHandles nor hcaObjects",
+                "/linux/resources/rdma/b: has neither hcaHandles nor hcaObjects",
             ]
         );
     }
