@@ -388,6 +388,11 @@ fn what_is_not_supported_is_refused() {
                 &["/linux/intelRdt", "not supported"],
             ),
             (
+                "empty intelRdt",
+                &|c| c["linux"]["intelRdt"] = json!({}),
+                &["/linux/intelRdt", "not supported"],
+            ),
+            (
                 "windows",
                 &|c| c["windows"] = json!({"layerFolders": ["x"]}),
                 &["/windows", "not supported"],

@@ -39,6 +39,7 @@ pub fn check(loaded: &LoadedSpec, context: &Context) -> Report {
     };
     report.problems.extend(loaded.problems.iter().cloned());
     report.problems.extend(refuse::values(&loaded.raw));
+    report.warnings.extend(refuse::ignored(&loaded.raw));
     report
         .problems
         .extend(refuse::on_host(&loaded.raw, &context.host));

@@ -52,13 +52,15 @@ pub(super) enum Node {
     Refused(Asks),
 }
 
-/// When a refused property asks for something. `null`, `""`, `[]` and `{}` never do.
+/// When a refused property asks for something. `null` never does.
 #[derive(Clone, Copy)]
 pub(super) enum Asks {
     /// When any value inside it is not neutral: `false`, `0` and objects of these ask for nothing.
     Something,
     /// When it has any entry, because the key alone asks.
     AnyEntry,
+    /// When it is there, because an empty object asks for the defaults.
+    Presence,
 }
 
 impl Asks {
@@ -66,6 +68,7 @@ impl Asks {
     pub(super) fn for_something(self, value: &Value) -> bool {
         match (self, value) {
             (_, Value::Null) => false,
+            (Asks::Presence, _) => true,
             (_, Value::Bool(b)) => *b,
             (_, Value::Number(n)) => n.as_f64() != Some(0.0),
             (_, Value::String(s)) => !s.is_empty(),
@@ -109,6 +112,10 @@ const fn refused(name: &'static str) -> Property {
 
 const fn refused_entries(name: &'static str) -> Property {
     property(name, Node::Refused(Asks::AnyEntry))
+}
+
+const fn refused_presence(name: &'static str) -> Property {
+    property(name, Node::Refused(Asks::Presence))
 }
 
 const fn object(name: &'static str, properties: &'static [Property]) -> Property {
@@ -212,7 +219,7 @@ static LINUX: &[Property] = &[
     leaf("maskedPaths"),
     leaf("readonlyPaths"),
     refused("mountLabel"),
-    refused("intelRdt"),
+    refused_presence("intelRdt"),
     refused("memoryPolicy"),
     object("personality", &[leaf("domain"), refused("flags")]),
     refused("timeOffsets"),
@@ -238,8 +245,8 @@ static SECCOMP: &[Property] = &[
     leaf("defaultErrnoRet"),
     leaf("architectures"),
     leaf("flags"),
-    refused("listenerPath"),
-    refused("listenerMetadata"),
+    leaf("listenerPath"),
+    leaf("listenerMetadata"),
     array("syscalls", &SYSCALL),
 ];
 
@@ -355,6 +362,8 @@ mod tests {
         }
         assert!(Asks::AnyEntry.for_something(&json!({"eth0": {}})));
         assert!(!Asks::AnyEntry.for_something(&json!({})));
+        assert!(Asks::Presence.for_something(&json!({})));
+        assert!(!Asks::Presence.for_something(&Value::Null));
     }
 
     #[test]

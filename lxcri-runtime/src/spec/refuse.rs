@@ -17,20 +17,48 @@ pub(super) fn values(raw: &Value) -> Vec<Problem> {
     refused
 }
 
+const NOTIFY: &str = "SCMP_ACT_NOTIFY";
+
+/// The properties that are about the agent's socket, as far as they are set.
+fn listener(seccomp: &Value) -> impl Iterator<Item = &'static str> {
+    let set = |name: &&str| {
+        let text = seccomp.get(*name).and_then(Value::as_str);
+        text.is_some_and(|text| !text.is_empty())
+    };
+    ["listenerPath", "listenerMetadata"].into_iter().filter(set)
+}
+
+/// Where a filter notifies an agent.
+fn notifications(seccomp: &Value) -> Vec<Pointer> {
+    let at = Pointer::at("/linux/seccomp");
+    let notifies = |value: &Value, name| value.get(name).and_then(Value::as_str) == Some(NOTIFY);
+    let mut found = Vec::new();
+    if notifies(seccomp, "defaultAction") {
+        found.push(at.key("defaultAction"));
+    }
+    for (i, syscall) in elements(seccomp, "syscalls") {
+        if notifies(syscall, "action") {
+            found.push(at.key("syscalls").index(i).key("action"));
+        }
+    }
+    found
+}
+
 /// Seccomp's user notification needs an agent's socket, which this runtime does not serve.
 fn seccomp(raw: &Value, refused: &mut Vec<Problem>) {
-    const NOTIFY: &str = "SCMP_ACT_NOTIFY";
     // The kernel takes this flag only together with a notification descriptor.
     const NOTIFY_FLAG: &str = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
     let Some(seccomp) = raw.pointer("/linux/seccomp") else {
         return;
     };
     let at = Pointer::at("/linux/seccomp");
-    if seccomp.get("defaultAction").and_then(Value::as_str) == Some(NOTIFY) {
-        refused.push(Problem::unsupported_because(
-            at.key("defaultAction"),
-            NOTIFY,
-        ));
+    let notifications = notifications(seccomp);
+    if !notifications.is_empty() {
+        refused.extend(listener(seccomp).map(|name| Problem::unsupported(at.key(name))));
+    } else if listener(seccomp).eq(["listenerMetadata"]) {
+        // "This field MUST NOT be set if listenerPath is not set" (config-linux.md, Seccomp).
+        let at = at.key("listenerMetadata");
+        refused.push(Problem::new(at, "is set without listenerPath"));
     }
     for (i, flag) in elements(seccomp, "flags") {
         if flag.as_str() == Some(NOTIFY_FLAG) {
@@ -40,14 +68,21 @@ fn seccomp(raw: &Value, refused: &mut Vec<Problem>) {
             ));
         }
     }
-    for (i, syscall) in elements(seccomp, "syscalls") {
-        if syscall.get("action").and_then(Value::as_str) == Some(NOTIFY) {
-            refused.push(Problem::unsupported_because(
-                at.key("syscalls").index(i).key("action"),
-                NOTIFY,
-            ));
-        }
-    }
+    let notifications = notifications.into_iter();
+    refused.extend(notifications.map(|at| Problem::unsupported_because(at, NOTIFY)));
+}
+
+/// "If the SCMP_ACT_NOTIFY action is not used this value is ignored" (config-linux.md, Seccomp).
+pub(super) fn ignored(raw: &Value) -> Vec<Problem> {
+    let seccomp = raw.pointer("/linux/seccomp");
+    let seccomp = seccomp.filter(|seccomp| notifications(seccomp).is_empty());
+    let names = seccomp.into_iter().flat_map(listener);
+    names
+        .map(|name| {
+            let at = Pointer::at("/linux/seccomp").key(name);
+            Problem::new(at, format!("ignored without {NOTIFY}"))
+        })
+        .collect()
 }
 
 /// The mount namespace must be new, because the runtime builds the container's mounts in it;
@@ -117,7 +152,7 @@ pub(super) fn on_host(raw: &Value, host: &HostFacts) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::super::Context;
-    use super::super::validate::testing::{base, problems, put, report_with, with};
+    use super::super::validate::testing::{base, problems, put, report, report_with, with};
     use super::*;
     use serde_json::json;
 
@@ -179,10 +214,50 @@ mod tests {
         assert_eq!(
             problems(&raw),
             [
-                "/linux/seccomp/defaultAction: not supported: SCMP_ACT_NOTIFY",
                 "/linux/seccomp/flags/1: not supported: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+                "/linux/seccomp/defaultAction: not supported: SCMP_ACT_NOTIFY",
                 "/linux/seccomp/syscalls/1/action: not supported: SCMP_ACT_NOTIFY",
             ]
+        );
+    }
+
+    #[test]
+    fn an_agent_that_is_never_notified_is_ignored() {
+        let mut raw = with(
+            "/linux/seccomp",
+            json!({
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "listenerPath": "/run/agent.sock", "listenerMetadata": "x",
+            }),
+        );
+        let found = report(&raw);
+        assert!(found.problems.is_empty(), "{}", found.problems);
+        let texts: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "/linux/seccomp/listenerPath: ignored without SCMP_ACT_NOTIFY",
+                "/linux/seccomp/listenerMetadata: ignored without SCMP_ACT_NOTIFY",
+            ]
+        );
+        put(
+            &mut raw,
+            "/linux/seccomp/syscalls",
+            json!([{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}]),
+        );
+        assert_eq!(
+            problems(&raw),
+            [
+                "/linux/seccomp/listenerPath: not supported",
+                "/linux/seccomp/listenerMetadata: not supported",
+                "/linux/seccomp/syscalls/0/action: not supported: SCMP_ACT_NOTIFY",
+            ]
+        );
+        assert!(report(&raw).warnings.is_empty());
+        let alone = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"});
+        assert_eq!(
+            problems(&with("/linux/seccomp", alone)),
+            ["/linux/seccomp/listenerMetadata: is set without listenerPath"]
         );
     }
 

@@ -113,8 +113,6 @@ mod tests {
             ("/linux/memoryPolicy", json!({"mode": "MPOL_DEFAULT"})),
             ("/linux/personality/flags", json!(["ADDR_NO_RANDOMIZE"])),
             ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
-            ("/linux/seccomp/listenerPath", json!("/run/agent.sock")),
-            ("/linux/seccomp/listenerMetadata", json!("x")),
             ("/linux/mountLabel", json!("system_u:object_r:x_t:s0")),
         ]
     }
@@ -161,11 +159,21 @@ mod tests {
                 _ => json!(""),
             };
             for neutral in [empty, Value::Null] {
+                // Even an empty one asks for a group of its own in resctrl.
+                if pointer == "/linux/intelRdt" && neutral.is_object() {
+                    continue;
+                }
                 let mut raw = room_for_samples();
                 put_at(&mut raw, pointer, neutral);
                 assert_eq!(problems(&raw), [""; 0], "{pointer}");
             }
         }
+    }
+
+    #[test]
+    fn an_empty_intel_rdt_asks_for_its_defaults() {
+        let refused = "/linux/intelRdt: not supported";
+        assert_eq!(problems(&with("/linux/intelRdt", json!({}))), [refused]);
     }
 
     #[test]
