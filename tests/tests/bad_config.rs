@@ -165,7 +165,7 @@ fn values_that_cannot_be() {
             (
                 "hook env without =",
                 &move |c| hook(c, "env", json!(["A=1", "B"])),
-                &["/hooks/createRuntime/0/env/1"],
+                &["/hooks/createRuntime/0/env/1: no '='"],
             ),
             (
                 "hook args as text",
@@ -391,6 +391,16 @@ fn what_is_not_supported_is_refused() {
                 "empty intelRdt",
                 &|c| c["linux"]["intelRdt"] = json!({}),
                 &["/linux/intelRdt", "not supported"],
+            ),
+            (
+                "the root cgroup",
+                &|c| c["linux"]["cgroupsPath"] = json!("/"),
+                &["config.json: /linux/cgroupsPath: \"/\" is the root"],
+            ),
+            (
+                "a slice without systemd",
+                &|c| c["linux"]["cgroupsPath"] = json!("system.slice:a:b"),
+                &["config.json: /linux/cgroupsPath: system.slice:a:b: the notation"],
             ),
             (
                 "windows",

@@ -79,9 +79,13 @@ fn at_least_one(resources: &LinuxResources, at: &Pointer, problems: &mut Problem
 }
 
 fn plain_path(path: &Path) -> Option<&'static str> {
-    path.components()
-        .any(|c| c == Component::ParentDir)
-        .then_some("must not contain \"..\"")
+    if path.components().any(|c| c == Component::ParentDir) {
+        Some("must not contain \"..\"")
+    } else if path.components().eq([Component::RootDir]) {
+        Some("is the root of a hierarchy, which cannot be a container's cgroup")
+    } else {
+        None
+    }
 }
 
 /// `slice:prefix:name`, as engines write it for `--systemd-cgroup`: an empty slice means the default
@@ -143,6 +147,14 @@ mod tests {
             problems(&with("/linux/cgroupsPath", json!("/a/../../b"))),
             ["/linux/cgroupsPath: \"/a/../../b\" must not contain \"..\""]
         );
+        for root in ["/", "//", "/./"] {
+            assert_eq!(
+                problems(&with("/linux/cgroupsPath", json!(root))),
+                [format!(
+                    "/linux/cgroupsPath: {root:?} is the root of a hierarchy, which cannot be a container's cgroup"
+                )]
+            );
+        }
     }
 
     #[test]
