@@ -51,9 +51,9 @@ fn walk(value: &Value, node: &Node, at: &Pointer, scan: &mut Scan) {
                 }
             }
             for property in properties.iter() {
-                let member = members.get(property.name);
                 // Engines are written in Go, where a `null` reads like an absent property.
-                if member.is_none_or(Value::is_null) && property.presence.is_due(members) {
+                let is_missing = || members.get(property.name).is_none_or(Value::is_null);
+                if property.presence.is_due(members) && is_missing() {
                     scan.missing
                         .push(Problem::new(at.key(property.name), "missing"));
                 }
