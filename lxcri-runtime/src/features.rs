@@ -120,6 +120,7 @@ mod tests {
                 let context = Context {
                     host: HostFacts::plain(),
                     systemd_cgroup: false,
+                    own_namespaces: Vec::new(),
                 };
                 let report = check(&loaded, &context);
                 assert!(report.problems.is_empty(), "{}", report.problems);

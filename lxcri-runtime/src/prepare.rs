@@ -13,6 +13,7 @@ use crate::access::Access;
 use crate::ahead::{self, Ahead};
 use crate::cgroup::{self, Cgroup, CgroupLayout};
 use crate::hook_files;
+use crate::joined::Joined;
 use crate::launcher;
 use crate::lxc::{config, tools};
 use crate::mountinfo;
@@ -77,14 +78,18 @@ pub fn prepare(
 ) -> Result<(Prepared, Ahead)> {
     let (loaded, pins) = hook_files::load(&request.bundle, sources)?;
     // Nothing is lost when something is found wrong: these namespaces go away with this process.
-    let namespaces = Namespaces::of(&loaded.spec);
+    let mut namespaces = Namespaces::of(&loaded.spec);
     let kernel_settings = KernelSettings::new(&loaded.spec);
     let ahead = ahead::begin(&namespaces, kernel_settings.as_ref().ok());
+    let joined = Joined::of(&loaded.spec);
+    namespaces.inherit(&joined.own);
     let context = spec::Context {
         host: HostFacts::read(),
         systemd_cgroup: runtime.systemd_cgroup,
+        own_namespaces: joined.own,
     };
-    let report = spec::check(&loaded, &context);
+    let mut report = spec::check(&loaded, &context);
+    report.problems.extend(joined.problems);
     for warning in &report.warnings {
         log::warn!("config.json: {warning}");
     }
@@ -114,6 +119,7 @@ pub fn prepare(
     let mountinfo = mountinfo::read().context("read /proc/self/mountinfo")?;
     let cgroup_view = CgroupView::from_mountinfo(&mountinfo);
     let mut facts = Facts::from_spec(&loaded.spec, cgroup_view.clone());
+    facts.cgroup_ns = namespaces.cgroup.is_private();
     if let Namespace::Path(path) = &namespaces.user {
         let stated = facts.user_ns.take().unwrap_or_default();
         let joined = join::check(&loaded.spec, path, &stated, &rootfs).with_context(in_config)?;

@@ -249,6 +249,7 @@ mod tests {
         let context = spec::Context {
             host: host(),
             systemd_cgroup: false,
+            own_namespaces: Vec::new(),
         };
         let report = spec::check(&loaded, &context);
         assert!(report.problems.is_empty(), "{}", report.problems);

@@ -58,6 +58,14 @@ pub fn bounding_capabilities() -> Option<(u64, u32)> {
     last.map(|last| (mask, last))
 }
 
+/// The type of a namespace as CLONE_NEW*: ioctl NS_GET_NSTYPE, ioctl_ns(2). Only for files of nsfs: to others the number may
+/// mean something else.
+pub fn namespace_type(fd: BorrowedFd) -> io::Result<libc::c_int> {
+    // SAFETY: this ioctl takes no argument and changes nothing.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::NS_GET_NSTYPE) }.into())
+        .map(|kind| kind as libc::c_int)
+}
+
 /// Whether a descriptor of this number is open.
 pub fn is_open(fd: RawFd) -> bool {
     // SAFETY: fcntl with F_GETFD changes nothing.

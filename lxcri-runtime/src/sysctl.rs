@@ -9,11 +9,13 @@ use nix::sched::CloneFlags;
 use oci_spec::runtime::Spec;
 
 use crate::mounts::{CallError, Error, Identity, in_thread, open_proc, set_domain_name};
-use crate::spec::{sysctl_path, sysctl_scope};
+use crate::spec::{Pointer, sysctl_path, sysctl_scope};
 
 /// One file below /proc/sys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sysctl {
+    /// Its place in config.json.
+    pointer: String,
     path: PathBuf,
     value: String,
 }
@@ -47,16 +49,17 @@ impl KernelSettings {
         let wanted = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
         let mut sysctls = Vec::new();
         for (key, value) in wanted.into_iter().flatten() {
+            let pointer = Pointer::at("/linux/sysctl").key(key).to_string();
             let path = sysctl_path(key)
                 .filter(|path| sysctl_scope(path).is_some())
                 .ok_or_else(|| {
-                    let key = key.replace('~', "~0").replace('/', "~1");
                     Error::refused(
-                        format!("/linux/sysctl/{key}"),
+                        &pointer,
                         "this sysctl belongs to no namespace and would change the host",
                     )
                 })?;
             sysctls.push(Sysctl {
+                pointer,
                 path,
                 value: value.clone(),
             });
@@ -95,19 +98,20 @@ impl KernelSettings {
     pub fn apply_here(&self) -> Result<(), Error> {
         if let Some(name) = &self.hostname {
             nix::unistd::sethostname(name)
-                .map_err(|errno| CallError::new(format!("sethostname({name})"), errno))?;
+                .map_err(|errno| CallError::new(format!("sethostname({name})"), errno))
+                .map_err(|error| Error::from(error).during("/hostname"))?;
         }
         if let Some(name) = &self.domainname {
-            set_domain_name(name)?;
+            set_domain_name(name).map_err(|error| Error::from(error).during("/domainname"))?;
         }
         if self.sysctls.is_empty() {
             return Ok(());
         }
         // The files are found by the namespaces of who looks, so the host's own procfs shows the container's.
         let proc = open_proc()?;
-        self.sysctls
-            .iter()
-            .try_for_each(|sysctl| write(proc.as_fd(), sysctl))
+        self.sysctls.iter().try_for_each(|sysctl| {
+            write(proc.as_fd(), sysctl).map_err(|error| error.during(&sysctl.pointer))
+        })
     }
 }
 

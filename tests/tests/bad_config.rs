@@ -165,7 +165,7 @@ fn values_that_cannot_be() {
             (
                 "hook env without =",
                 &move |c| hook(c, "env", json!(["A=1", "B"])),
-                &["/hooks/createRuntime/0/env/1"],
+                &["/hooks/createRuntime/0/env/1: no '='"],
             ),
             (
                 "hook args as text",
@@ -185,6 +185,29 @@ fn values_that_cannot_be() {
                 &["rlimits"],
             ),
             (
+                "an array as user",
+                &|c| c["process"]["user"] = json!([7, 8, 18, [9], "someuser"]),
+                &["/process/user"],
+            ),
+            (
+                "an array as seccomp",
+                &|c| {
+                    c["linux"]["seccomp"] =
+                        json!(["SCMP_ACT_ALLOW", null, null, null, "/run/agent.sock"])
+                },
+                &["/linux/seccomp"],
+            ),
+            (
+                "no soft limit",
+                &|c| c["process"]["rlimits"] = json!([{"type": "RLIMIT_CORE", "hard": 1}]),
+                &["rlimits"],
+            ),
+            (
+                "a device without a minor number",
+                &|c| c["linux"]["devices"] = json!([{"path": "/dev/x", "type": "c", "major": 1}]),
+                &["devices"],
+            ),
+            (
                 "unknown namespace",
                 &|c| c["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "x"}]),
                 &["namespaces"],
@@ -201,6 +224,93 @@ fn values_that_cannot_be() {
                 "unknown seccomp action",
                 &|c| c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_X"}),
                 &["seccomp"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn namespaces_that_cannot_be_joined() {
+    let Some(runtime) = need::lxcri() else { return };
+    let join = |config: &mut Value, kind: &str, path: &str| {
+        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
+            list.retain(|namespace| namespace["type"] != kind);
+            list.insert(0, json!({"type": kind, "path": path}));
+        }
+    };
+    let at = "/linux/namespaces/0/path";
+    refuse_changes(
+        runtime,
+        &[
+            // LXC would have taken it, and left the container in the host's network.
+            (
+                "a namespace of another type",
+                &move |c| join(c, "network", "/proc/self/ns/ipc"),
+                &[at, "/proc/self/ns/ipc", "ipc, not network"],
+            ),
+            (
+                "a missing namespace",
+                &move |c| join(c, "uts", "/run/nowhere"),
+                &[at, "/run/nowhere", "ENOENT"],
+            ),
+            (
+                "a file that is no namespace",
+                &move |c| join(c, "pid", "/proc/version"),
+                &[at, "/proc/version is not a namespace"],
+            ),
+            (
+                "a user namespace of another type",
+                &move |c| join(c, "user", "/proc/self/ns/net"),
+                &[at, "network, not user"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_host_is_not_changed_through_a_path_to_its_namespaces() {
+    let Some(runtime) = need::lxcri() else { return };
+    let own = |config: &mut Value, kind: &str, link: &str| {
+        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
+            list.retain(|namespace| namespace["type"] != kind);
+            list.push(json!({"type": kind, "path": format!("/proc/self/ns/{link}")}));
+        }
+    };
+    refuse_changes(
+        runtime,
+        &[
+            (
+                "host name",
+                &move |c| {
+                    own(c, "uts", "uts");
+                    c["hostname"] = json!("renamed");
+                },
+                &["/hostname", "renamed"],
+            ),
+            (
+                "domain name",
+                &move |c| {
+                    own(c, "uts", "uts");
+                    c["hostname"] = json!(null);
+                    c["domainname"] = json!("renamed");
+                },
+                &["/domainname"],
+            ),
+            (
+                "network sysctl",
+                &move |c| {
+                    own(c, "network", "net");
+                    c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1"});
+                },
+                &["/linux/sysctl/net.ipv4.ip_forward"],
+            ),
+            (
+                "ipc sysctl",
+                &move |c| {
+                    own(c, "ipc", "ipc");
+                    c["linux"]["sysctl"] = json!({"kernel.shmmni": "4097"});
+                },
+                &["/linux/sysctl/kernel.shmmni"],
             ),
         ],
     );
@@ -276,6 +386,21 @@ fn what_is_not_supported_is_refused() {
                 "intelRdt",
                 &|c| c["linux"]["intelRdt"] = json!({"closID": "x"}),
                 &["/linux/intelRdt", "not supported"],
+            ),
+            (
+                "empty intelRdt",
+                &|c| c["linux"]["intelRdt"] = json!({}),
+                &["/linux/intelRdt", "not supported"],
+            ),
+            (
+                "the root cgroup",
+                &|c| c["linux"]["cgroupsPath"] = json!("/"),
+                &["config.json: /linux/cgroupsPath: \"/\" is the root"],
+            ),
+            (
+                "a slice without systemd",
+                &|c| c["linux"]["cgroupsPath"] = json!("system.slice:a:b"),
+                &["config.json: /linux/cgroupsPath: system.slice:a:b: the notation"],
             ),
             (
                 "windows",

@@ -231,14 +231,14 @@ fn what_cannot_be_joined() {
             "/proc/self/ns/net".into(),
             Value::Null,
             json!(0),
-            "/path: user namespace /proc/self/ns/net: setns(CLONE_NEWUSER): ",
+            "/path: /proc/self/ns/net is a namespace of type network, not user",
         ),
         (
             "missing",
             "/nowhere".into(),
             Value::Null,
             json!(0),
-            "/path: user namespace /nowhere: ",
+            "/path: open(/nowhere): ",
         ),
         (
             "maps",

@@ -61,8 +61,8 @@ fn every_problem_is_reported_at_once() {
         [
             "/hooks/createRuntime/0/timeout: 0 is not greater than zero",
             "/hooks/createRuntime/0/path: \"bin/x\" is not an absolute path",
-            "/hooks/createRuntime/0/env/0: \"A\" has no '='",
-            "/hooks/createRuntime/0/env/1: \"=b\" has an empty name",
+            "/hooks/createRuntime/0/env/0: no '='",
+            "/hooks/createRuntime/0/env/1: no name before '='",
             "/hooks/createRuntime/2/timeout: -1 is not greater than zero",
             "/hooks/createRuntime/2/path: \"/n\\0ul\" contains a NUL character",
             "/hooks/createRuntime/2/args/0: \"a\\0\" contains a NUL character",

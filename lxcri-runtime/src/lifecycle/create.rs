@@ -15,7 +15,7 @@ use hook_tree::names;
 use super::birth::{self, Birth};
 use super::{destroy, hooks};
 use crate::ahead::Ahead;
-use crate::cgroup::{Cgroup, CgroupPlan};
+use crate::cgroup::{self, Cgroup, CgroupPlan};
 use crate::console::Terminal;
 use crate::limits;
 use crate::lxc::gate::Waiting;
@@ -27,7 +27,7 @@ use crate::process::Process;
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::{Request, Runtime};
-use crate::spec::Namespace;
+use crate::spec::{CONFIG_FILE, Namespace};
 use crate::store::{Container, Lock, Locked};
 use crate::sync::Listener;
 use crate::{configuration, guest, hook_files, startup};
@@ -232,13 +232,19 @@ impl Attempt<'_> {
 
     fn cgroup_plan(&self) -> Result<CgroupPlan> {
         let path = self.prepared.cgroups_path.as_deref();
-        CgroupPlan::new(
+        let plan = CgroupPlan::new(
             path,
             &self.request.id,
             self.runtime.systemd_cgroup,
             &self.prepared.layout,
-        )
-        .context("/linux/cgroupsPath")
+        );
+        match plan {
+            Err(error @ cgroup::Error::Path { .. }) => {
+                let config = self.request.bundle.join(CONFIG_FILE);
+                Err(error).with_context(|| config.display().to_string())
+            }
+            other => Ok(other?),
+        }
     }
 
     fn write_record(&mut self, record: Record) -> Result<()> {

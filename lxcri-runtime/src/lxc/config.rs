@@ -45,6 +45,14 @@ pub enum Error {
         /// The path.
         value: PathBuf,
     },
+    /// The configuration is text.
+    #[error("{what} {value:?}: the path is not UTF-8")]
+    NotUtf8 {
+        /// Whose path.
+        what: &'static str,
+        /// The path.
+        value: PathBuf,
+    },
 }
 
 /// Writes the configuration.
@@ -128,15 +136,14 @@ fn namespaces(namespaces: &Namespaces, line: &mut impl FnMut(&str, &str)) {
 
 /// A path as a value: it must survive being read as one trimmed line.
 fn value(what: &'static str, path: &Path) -> Result<String, Error> {
-    let unwritable = || Error::Unwritable {
-        what,
-        value: path.to_owned(),
-    };
-    let text = path.to_str().ok_or_else(unwritable)?;
-    if text.contains(['\n', '\r', '\0']) || text.ends_with([' ', '\t']) {
-        return Err(unwritable());
+    let value = path.to_owned();
+    match path.to_str() {
+        None => Err(Error::NotUtf8 { what, value }),
+        Some(text) if text.contains(['\n', '\r', '\0']) || text.ends_with([' ', '\t']) => {
+            Err(Error::Unwritable { what, value })
+        }
+        Some(text) => Ok(text.to_owned()),
     }
-    Ok(text.to_owned())
 }
 
 /// A word for the shell to which LXC gives a hook line. Backslashes and not quotes, because LXC takes quotes away that
@@ -155,6 +162,7 @@ fn shell_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt;
 
     fn all(namespace: Namespace) -> Namespaces {
         Namespaces {
@@ -299,5 +307,14 @@ mod tests {
                 }
             );
         }
+        let rootfs = Path::new(std::ffi::OsStr::from_bytes(b"/b/\xff"));
+        let error = render(&Input {
+            rootfs,
+            ..input(&namespaces)
+        });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "root file system \"/b/\\xFF\": the path is not UTF-8"
+        );
     }
 }

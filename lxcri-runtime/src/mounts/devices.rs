@@ -10,8 +10,8 @@ use super::facts::IdMaps;
 use super::rules::clean;
 use super::steps::{Device, DeviceKind, Step};
 
-/// runtime-spec, config-linux.md, "Default Devices": name, major, minor.
-const DEFAULT: &[(&str, u64, u64)] = &[
+/// runtime-spec, config-linux.md, "Default Devices": name, major, minor. All are character devices.
+pub(crate) const DEFAULT_DEVICES: &[(&str, u64, u64)] = &[
     ("/dev/null", 1, 3),
     ("/dev/zero", 1, 5),
     ("/dev/full", 1, 7),
@@ -34,7 +34,8 @@ const DEFAULT_MODE: u32 = 0o666;
 const MAX_MAJOR: u64 = 0xfff;
 const MAX_MINOR: u64 = 0xf_ffff;
 
-/// All steps that fill /dev; those of config.json override a default device of the same path.
+/// All steps that fill /dev. What config.json says of a path replaces the default device, or what it has said before: the
+/// same device, if the bundle was checked, with another mode or owner.
 pub(super) fn steps(
     requested: &[LinuxDevice],
     user_ns: Option<&IdMaps>,
@@ -47,7 +48,7 @@ pub(super) fn steps(
         devices.push(device);
     }
     let mut steps = Vec::new();
-    for &(path, major, minor) in DEFAULT {
+    for &(path, major, minor) in DEFAULT_DEVICES {
         if devices.iter().any(|device| device.path == Path::new(path)) {
             continue;
         }

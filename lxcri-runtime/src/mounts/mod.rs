@@ -40,12 +40,14 @@ mod sys;
 
 pub use cgroupfs::{CgroupView, Hierarchy};
 pub use console::Pty;
+pub(crate) use devices::DEFAULT_DEVICES;
 pub use engine::{Begin, Engine};
 pub use error::{CallError, Error, MakeError};
 pub use facts::{Facts, IdMap, IdMaps};
 pub use identity::Identity;
 pub use options::known_options;
 pub use plan::MountPlan;
+pub(crate) use rules::clean;
 pub(crate) use sources::open_proc;
 pub use sources::{Host, Sources};
 pub use steps::{

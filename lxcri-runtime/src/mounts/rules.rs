@@ -27,7 +27,7 @@ pub(super) const PROC_FILES: &[&str] = &[
 
 /// Makes a path absolute and takes `.` and `..` out by their text, as runc does. What symlinks make of it is decided
 /// beneath the rootfs.
-pub(super) fn clean(path: &Path) -> PathBuf {
+pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::from("/");
     for component in path.components() {
         match component {

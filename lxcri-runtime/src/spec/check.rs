@@ -1,5 +1,7 @@
 //! Checks a loaded bundle against what this runtime and this host can do.
 
+use oci_spec::runtime::LinuxNamespaceType;
+
 use super::capabilities::{self, CapabilitySets, Grantable};
 use super::host::HostFacts;
 use super::load::LoadedSpec;
@@ -14,6 +16,8 @@ pub struct Context {
     pub host: HostFacts,
     /// `--systemd-cgroup` was given, so `cgroupsPath` has the form `slice:prefix:name`.
     pub systemd_cgroup: bool,
+    /// The types of those namespaces whose path leads to the runtime's own: what belongs to them is the host's.
+    pub own_namespaces: Vec<LinuxNamespaceType>,
 }
 
 /// Everything the checks found.
@@ -35,6 +39,7 @@ pub fn check(loaded: &LoadedSpec, context: &Context) -> Report {
     };
     report.problems.extend(loaded.problems.iter().cloned());
     report.problems.extend(refuse::values(&loaded.raw));
+    report.warnings.extend(refuse::ignored(&loaded.raw));
     report
         .problems
         .extend(refuse::on_host(&loaded.raw, &context.host));

@@ -15,7 +15,7 @@ use serde_json::error::Category;
 
 use super::pointer::{Pointer, one_line};
 use super::problem::Problem;
-use super::{refuse, typed, version};
+use super::{scan, typed, version};
 
 /// The name of the file in a bundle.
 pub const CONFIG_FILE: &str = "config.json";
@@ -79,9 +79,13 @@ pub fn parse(content: &[u8], file: &Path) -> Result<LoadedSpec, LoadError> {
     };
     let raw = read_json(content).map_err(fail)?;
     check_version(&raw).map_err(|problem| fail(problem.to_string()))?;
-    let scan = refuse::scan(&raw);
+    let scan = scan::scan(&raw);
+    scan.mistyped
+        .into_result()
+        .map_err(|problems| fail(problems.to_string()))?;
     let typed = typed::read(&raw, &scan.set_aside).map_err(|problem| fail(problem.to_string()))?;
     let (mut warnings, mut problems) = (scan.unknown, scan.refused);
+    problems.extend(scan.missing);
     warnings.extend(typed.remarks);
     problems.extend(typed.problems);
     Ok(LoadedSpec {

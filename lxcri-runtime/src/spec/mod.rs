@@ -15,6 +15,7 @@ mod pointer;
 mod problem;
 mod properties;
 mod refuse;
+mod scan;
 mod template;
 #[cfg(test)]
 mod tests;

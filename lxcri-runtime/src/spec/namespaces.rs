@@ -51,20 +51,35 @@ impl Namespaces {
         })
     }
 
+    /// Takes namespaces of the runtime for what they are, although they are listed with a path.
+    pub fn inherit(&mut self, own: &[Type]) {
+        for kind in own {
+            if let Some(slot) = self.slot(*kind) {
+                *slot = Namespace::Inherited;
+            }
+        }
+    }
+
+    fn slot(&mut self, kind: Type) -> Option<&mut Namespace> {
+        match kind {
+            Type::Pid => Some(&mut self.pid),
+            Type::Network => Some(&mut self.network),
+            Type::Ipc => Some(&mut self.ipc),
+            Type::Uts => Some(&mut self.uts),
+            Type::Mount => Some(&mut self.mount),
+            Type::User => Some(&mut self.user),
+            Type::Cgroup => Some(&mut self.cgroup),
+            Type::Time => None,
+        }
+    }
+
     /// Reads `linux.namespaces`; an empty path counts as none.
     pub fn of(spec: &Spec) -> Self {
         let mut all = Self::default();
         let list = spec.linux().as_ref().and_then(|l| l.namespaces().as_ref());
         for namespace in list.into_iter().flatten() {
-            let slot = match namespace.typ() {
-                Type::Pid => &mut all.pid,
-                Type::Network => &mut all.network,
-                Type::Ipc => &mut all.ipc,
-                Type::Uts => &mut all.uts,
-                Type::Mount => &mut all.mount,
-                Type::User => &mut all.user,
-                Type::Cgroup => &mut all.cgroup,
-                Type::Time => continue,
+            let Some(slot) = all.slot(namespace.typ()) else {
+                continue;
             };
             *slot = match namespace.path() {
                 Some(path) if !path.as_os_str().is_empty() => Namespace::Path(path.clone()),
@@ -95,5 +110,17 @@ mod tests {
         assert_eq!(all.ipc, Namespace::Inherited);
         assert!(all.network.is_private() && !all.network.is_new());
         assert!(!all.ipc.is_private());
+    }
+
+    #[test]
+    fn the_runtimes_own_are_inherited() {
+        let path = Namespace::Path("/run/ns".into());
+        let mut all = Namespaces {
+            network: path.clone(),
+            uts: path.clone(),
+            ..Namespaces::default()
+        };
+        all.inherit(&[Type::Uts]);
+        assert_eq!((all.network, all.uts), (path, Namespace::Inherited));
     }
 }

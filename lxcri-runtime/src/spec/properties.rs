@@ -4,12 +4,38 @@
 //! their value or on the host (namespace types, AppArmor, …) stand here as supported and are
 //! looked at in `refuse.rs`; which `linux.resources` the host's controllers offer is up to `cgroup`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One property of an object.
 pub(super) struct Property {
     pub(super) name: &'static str,
     pub(super) node: Node,
+    pub(super) presence: Presence,
+}
+
+/// When a property must be there, for those that the types would read as 0 if it is missing. The others are up to the
+/// types and to `validate`.
+#[derive(Clone, Copy)]
+pub(super) enum Presence {
+    /// Never, as far as this table goes.
+    Optional,
+    /// Whenever its object is there.
+    Required,
+    /// Unless the object's member of that name has this value.
+    RequiredUnless(&'static str, &'static str),
+}
+
+impl Presence {
+    /// Whether an object with these members must have the property.
+    pub(super) fn is_due(self, members: &Map<String, Value>) -> bool {
+        match self {
+            Presence::Optional => false,
+            Presence::Required => true,
+            Presence::RequiredUnless(name, value) => {
+                members.get(name).and_then(Value::as_str) != Some(value)
+            }
+        }
+    }
 }
 
 /// What a property holds and whether this runtime can do it.
@@ -26,13 +52,15 @@ pub(super) enum Node {
     Refused(Asks),
 }
 
-/// When a refused property asks for something. `null`, `""`, `[]` and `{}` never do.
+/// When a refused property asks for something. `null` never does.
 #[derive(Clone, Copy)]
 pub(super) enum Asks {
     /// When any value inside it is not neutral: `false`, `0` and objects of these ask for nothing.
     Something,
     /// When it has any entry, because the key alone asks.
     AnyEntry,
+    /// When it is there, because an empty object asks for the defaults.
+    Presence,
 }
 
 impl Asks {
@@ -40,6 +68,7 @@ impl Asks {
     pub(super) fn for_something(self, value: &Value) -> bool {
         match (self, value) {
             (_, Value::Null) => false,
+            (Asks::Presence, _) => true,
             (_, Value::Bool(b)) => *b,
             (_, Value::Number(n)) => n.as_f64() != Some(0.0),
             (_, Value::String(s)) => !s.is_empty(),
@@ -50,34 +79,55 @@ impl Asks {
     }
 }
 
+const fn property(name: &'static str, node: Node) -> Property {
+    Property {
+        name,
+        node,
+        presence: Presence::Optional,
+    }
+}
+
 const fn leaf(name: &'static str) -> Property {
-    let node = Node::Leaf;
-    Property { name, node }
+    property(name, Node::Leaf)
+}
+
+const fn required(name: &'static str) -> Property {
+    Property {
+        presence: Presence::Required,
+        ..leaf(name)
+    }
+}
+
+/// The number of a device node; a FIFO has none.
+const fn device_number(name: &'static str) -> Property {
+    Property {
+        presence: Presence::RequiredUnless("type", "p"),
+        ..leaf(name)
+    }
 }
 
 const fn refused(name: &'static str) -> Property {
-    let node = Node::Refused(Asks::Something);
-    Property { name, node }
+    property(name, Node::Refused(Asks::Something))
 }
 
 const fn refused_entries(name: &'static str) -> Property {
-    let node = Node::Refused(Asks::AnyEntry);
-    Property { name, node }
+    property(name, Node::Refused(Asks::AnyEntry))
+}
+
+const fn refused_presence(name: &'static str) -> Property {
+    property(name, Node::Refused(Asks::Presence))
 }
 
 const fn object(name: &'static str, properties: &'static [Property]) -> Property {
-    let node = Node::Object(properties);
-    Property { name, node }
+    property(name, Node::Object(properties))
 }
 
 const fn array(name: &'static str, element: &'static Node) -> Property {
-    let node = Node::Array(element);
-    Property { name, node }
+    property(name, Node::Array(element))
 }
 
 const fn map(name: &'static str) -> Property {
-    let node = Node::Map(&Node::Leaf);
-    Property { name, node }
+    property(name, Node::Map(&Node::Leaf))
 }
 
 /// config.json as a whole.
@@ -118,8 +168,8 @@ static PROCESS: &[Property] = &[
 ];
 
 static USER: &[Property] = &[
-    leaf("uid"),
-    leaf("gid"),
+    required("uid"),
+    required("gid"),
     leaf("umask"),
     leaf("additionalGids"),
     refused("username"),
@@ -133,7 +183,7 @@ static CAPABILITIES: &[Property] = &[
     leaf("ambient"),
 ];
 
-static RLIMIT: Node = Node::Object(&[leaf("type"), leaf("hard"), leaf("soft")]);
+static RLIMIT: Node = Node::Object(&[leaf("type"), required("hard"), required("soft")]);
 
 static MOUNT: Node = Node::Object(&[
     leaf("destination"),
@@ -169,21 +219,22 @@ static LINUX: &[Property] = &[
     leaf("maskedPaths"),
     leaf("readonlyPaths"),
     refused("mountLabel"),
-    refused("intelRdt"),
+    refused_presence("intelRdt"),
     refused("memoryPolicy"),
     object("personality", &[leaf("domain"), refused("flags")]),
     refused("timeOffsets"),
 ];
 
-static ID_MAPPING: Node = Node::Object(&[leaf("containerID"), leaf("hostID"), leaf("size")]);
+static ID_MAPPING: Node =
+    Node::Object(&[required("containerID"), required("hostID"), leaf("size")]);
 
 static NAMESPACE: Node = Node::Object(&[leaf("type"), leaf("path")]);
 
 static DEVICE: Node = Node::Object(&[
     leaf("path"),
     leaf("type"),
-    leaf("major"),
-    leaf("minor"),
+    device_number("major"),
+    device_number("minor"),
     leaf("fileMode"),
     leaf("uid"),
     leaf("gid"),
@@ -194,8 +245,8 @@ static SECCOMP: &[Property] = &[
     leaf("defaultErrnoRet"),
     leaf("architectures"),
     leaf("flags"),
-    refused("listenerPath"),
-    refused("listenerMetadata"),
+    leaf("listenerPath"),
+    leaf("listenerMetadata"),
     array("syscalls", &SYSCALL),
 ];
 
@@ -217,21 +268,18 @@ static RESOURCES: &[Property] = &[
     object("blockIO", BLOCK_IO),
     array("hugepageLimits", &HUGEPAGE_LIMIT),
     object("network", NETWORK),
-    Property {
-        name: "rdma",
-        node: Node::Map(&RDMA),
-    },
+    property("rdma", Node::Map(&RDMA)),
     map("unified"),
 ];
 
 static NETWORK: &[Property] = &[leaf("classID"), array("priorities", &PRIORITY)];
 
-static PRIORITY: Node = Node::Object(&[leaf("name"), leaf("priority")]);
+static PRIORITY: Node = Node::Object(&[required("name"), required("priority")]);
 
 static RDMA: Node = Node::Object(&[leaf("hcaHandles"), leaf("hcaObjects")]);
 
 static DEVICE_RULE: Node = Node::Object(&[
-    leaf("allow"),
+    required("allow"),
     leaf("type"),
     leaf("major"),
     leaf("minor"),
@@ -273,15 +321,16 @@ static BLOCK_IO: &[Property] = &[
 ];
 
 static WEIGHT_DEVICE: Node = Node::Object(&[
-    leaf("major"),
-    leaf("minor"),
+    required("major"),
+    required("minor"),
     leaf("weight"),
     leaf("leafWeight"),
 ]);
 
-static THROTTLE_DEVICE: Node = Node::Object(&[leaf("major"), leaf("minor"), leaf("rate")]);
+static THROTTLE_DEVICE: Node =
+    Node::Object(&[required("major"), required("minor"), required("rate")]);
 
-static HUGEPAGE_LIMIT: Node = Node::Object(&[leaf("pageSize"), leaf("limit")]);
+static HUGEPAGE_LIMIT: Node = Node::Object(&[leaf("pageSize"), required("limit")]);
 
 #[cfg(test)]
 mod tests {
@@ -313,6 +362,8 @@ mod tests {
         }
         assert!(Asks::AnyEntry.for_something(&json!({"eth0": {}})));
         assert!(!Asks::AnyEntry.for_something(&json!({})));
+        assert!(Asks::Presence.for_something(&json!({})));
+        assert!(!Asks::Presence.for_something(&Value::Null));
     }
 
     #[test]

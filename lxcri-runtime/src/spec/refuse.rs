@@ -1,4 +1,4 @@
-//! Which properties of a bundle are refused or unknown.
+//! Which properties of a bundle are refused because of their value or of the host.
 //!
 //! Works on the raw JSON, so that a refused property is named as such even when its content would
 //! not fit the types this runtime knows.
@@ -8,26 +8,6 @@ use serde_json::Value;
 use super::host::HostFacts;
 use super::pointer::Pointer;
 use super::problem::Problem;
-use super::properties::{CONFIG, Node};
-
-/// What a walk over the raw JSON with the table of properties found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Scan {
-    /// Properties that ask for what this runtime does not do.
-    pub(super) refused: Vec<Problem>,
-    /// These, and those among them that ask for nothing: each a member of an object.
-    pub(super) set_aside: Vec<Pointer>,
-    /// Properties no version of the spec knows. "Runtimes MUST NOT generate an error if they
-    /// encounter an unknown property" (config.md, Extensibility).
-    pub(super) unknown: Vec<Problem>,
-}
-
-/// Walks a config.json with the table: what is refused whatever its value, and what is unknown.
-pub(super) fn scan(raw: &Value) -> Scan {
-    let mut scan = Scan::default();
-    walk(raw, &CONFIG, &Pointer::root(), &mut scan);
-    scan
-}
 
 /// What is refused because of its value.
 pub(super) fn values(raw: &Value) -> Vec<Problem> {
@@ -37,53 +17,48 @@ pub(super) fn values(raw: &Value) -> Vec<Problem> {
     refused
 }
 
-fn walk(value: &Value, node: &Node, at: &Pointer, scan: &mut Scan) {
-    match (node, value) {
-        (Node::Refused(asks), _) => {
-            scan.set_aside.push(at.clone());
-            if asks.for_something(value) {
-                scan.refused.push(Problem::unsupported(at.clone()));
-            }
-        }
-        (Node::Object(properties), Value::Object(members)) => {
-            for (name, member) in members {
-                match properties.iter().find(|p| p.name == name) {
-                    Some(property) => walk(member, &property.node, &at.key(name), scan),
-                    None => scan
-                        .unknown
-                        .push(Problem::new(at.key(name), "unknown property, ignored")),
-                }
-            }
-        }
-        (Node::Array(element), Value::Array(elements)) => {
-            for (i, value) in elements.iter().enumerate() {
-                walk(value, element, &at.index(i), scan);
-            }
-        }
-        (Node::Map(entry), Value::Object(members)) if !matches!(entry, Node::Leaf) => {
-            for (name, value) in members {
-                walk(value, entry, &at.key(name), scan);
-            }
-        }
-        // A value of another type is for the typed reading to complain about.
-        _ => {}
+const NOTIFY: &str = "SCMP_ACT_NOTIFY";
+
+/// The properties that are about the agent's socket, as far as they are set.
+fn listener(seccomp: &Value) -> impl Iterator<Item = &'static str> {
+    let set = |name: &&str| {
+        let text = seccomp.get(*name).and_then(Value::as_str);
+        text.is_some_and(|text| !text.is_empty())
+    };
+    ["listenerPath", "listenerMetadata"].into_iter().filter(set)
+}
+
+/// Where a filter notifies an agent.
+fn notifications(seccomp: &Value) -> Vec<Pointer> {
+    let at = Pointer::at("/linux/seccomp");
+    let notifies = |value: &Value, name| value.get(name).and_then(Value::as_str) == Some(NOTIFY);
+    let mut found = Vec::new();
+    if notifies(seccomp, "defaultAction") {
+        found.push(at.key("defaultAction"));
     }
+    for (i, syscall) in elements(seccomp, "syscalls") {
+        if notifies(syscall, "action") {
+            found.push(at.key("syscalls").index(i).key("action"));
+        }
+    }
+    found
 }
 
 /// Seccomp's user notification needs an agent's socket, which this runtime does not serve.
 fn seccomp(raw: &Value, refused: &mut Vec<Problem>) {
-    const NOTIFY: &str = "SCMP_ACT_NOTIFY";
     // The kernel takes this flag only together with a notification descriptor.
     const NOTIFY_FLAG: &str = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
     let Some(seccomp) = raw.pointer("/linux/seccomp") else {
         return;
     };
     let at = Pointer::at("/linux/seccomp");
-    if seccomp.get("defaultAction").and_then(Value::as_str) == Some(NOTIFY) {
-        refused.push(Problem::unsupported_because(
-            at.key("defaultAction"),
-            NOTIFY,
-        ));
+    let notifications = notifications(seccomp);
+    if !notifications.is_empty() {
+        refused.extend(listener(seccomp).map(|name| Problem::unsupported(at.key(name))));
+    } else if listener(seccomp).eq(["listenerMetadata"]) {
+        // "This field MUST NOT be set if listenerPath is not set" (config-linux.md, Seccomp).
+        let at = at.key("listenerMetadata");
+        refused.push(Problem::new(at, "is set without listenerPath"));
     }
     for (i, flag) in elements(seccomp, "flags") {
         if flag.as_str() == Some(NOTIFY_FLAG) {
@@ -93,14 +68,21 @@ fn seccomp(raw: &Value, refused: &mut Vec<Problem>) {
             ));
         }
     }
-    for (i, syscall) in elements(seccomp, "syscalls") {
-        if syscall.get("action").and_then(Value::as_str) == Some(NOTIFY) {
-            refused.push(Problem::unsupported_because(
-                at.key("syscalls").index(i).key("action"),
-                NOTIFY,
-            ));
-        }
-    }
+    let notifications = notifications.into_iter();
+    refused.extend(notifications.map(|at| Problem::unsupported_because(at, NOTIFY)));
+}
+
+/// "If the SCMP_ACT_NOTIFY action is not used this value is ignored" (config-linux.md, Seccomp).
+pub(super) fn ignored(raw: &Value) -> Vec<Problem> {
+    let seccomp = raw.pointer("/linux/seccomp");
+    let seccomp = seccomp.filter(|seccomp| notifications(seccomp).is_empty());
+    let names = seccomp.into_iter().flat_map(listener);
+    names
+        .map(|name| {
+            let at = Pointer::at("/linux/seccomp").key(name);
+            Problem::new(at, format!("ignored without {NOTIFY}"))
+        })
+        .collect()
 }
 
 /// The mount namespace must be new, because the runtime builds the container's mounts in it;
@@ -170,137 +152,9 @@ pub(super) fn on_host(raw: &Value, host: &HostFacts) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::super::Context;
-    use super::super::properties::Property;
     use super::super::validate::testing::{base, problems, put, report, report_with, with};
     use super::*;
     use serde_json::json;
-
-    /// For every refused property of the table: a value that asks for something.
-    fn samples() -> Vec<(&'static str, Value)> {
-        let mapping = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
-        vec![
-            ("/solaris", json!({"milestone": "svc:/milestone/x"})),
-            ("/windows", json!({"layerFolders": ["C:\\x"]})),
-            ("/vm", json!({"kernel": {"path": "/vmlinuz"}})),
-            ("/zos", json!({"namespaces": [{"type": "pid"}]})),
-            ("/freebsd", json!({"jail": {"parent": "x"}})),
-            ("/process/commandLine", json!("cmd /c dir")),
-            (
-                "/process/scheduler",
-                json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_RECLAIM"]}),
-            ),
-            (
-                "/process/ioPriority",
-                json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0}),
-            ),
-            ("/process/execCPUAffinity", json!({"initial": "not a list"})),
-            ("/process/user/username", json!("ContainerUser")),
-            ("/mounts/0/uidMappings", mapping.clone()),
-            ("/mounts/0/gidMappings", mapping),
-            ("/linux/netDevices", json!({"eth0": {}})),
-            ("/linux/intelRdt", json!({"closID": "x"})),
-            ("/linux/memoryPolicy", json!({"mode": "MPOL_DEFAULT"})),
-            ("/linux/personality/flags", json!(["ADDR_NO_RANDOMIZE"])),
-            ("/linux/timeOffsets", json!({"monotonic": {"secs": 1}})),
-            ("/linux/seccomp/listenerPath", json!("/run/agent.sock")),
-            ("/linux/seccomp/listenerMetadata", json!("x")),
-            ("/linux/mountLabel", json!("system_u:object_r:x_t:s0")),
-        ]
-    }
-
-    /// A bundle in which each sample fits what is around it.
-    fn room_for_samples() -> Value {
-        let mut raw = with("/mounts", json!([{"destination": "/a", "type": "tmpfs"}]));
-        put(
-            &mut raw,
-            "/linux/seccomp",
-            json!({"defaultAction": "SCMP_ACT_ALLOW"}),
-        );
-        put(&mut raw, "/linux/personality", json!({"domain": "LINUX"}));
-        assert_eq!(problems(&raw), [""; 0]);
-        raw
-    }
-
-    fn put_at(raw: &mut Value, pointer: &str, value: Value) {
-        let (parent, name) = pointer.rsplit_once('/').unwrap();
-        if raw.pointer(parent).is_none() {
-            put(raw, parent, json!({}));
-        }
-        raw.pointer_mut(parent).unwrap()[name] = value;
-    }
-
-    #[test]
-    fn each_refused_property_is_named_alone_and_all_at_once() {
-        let mut all = room_for_samples();
-        for (pointer, value) in samples() {
-            let mut raw = room_for_samples();
-            put_at(&mut raw, pointer, value.clone());
-            assert_eq!(problems(&raw), [format!("{pointer}: not supported")]);
-            put_at(&mut all, pointer, value);
-        }
-        assert_eq!(problems(&all).len(), samples().len());
-    }
-
-    #[test]
-    fn refused_properties_without_a_wish_are_fine() {
-        for (pointer, value) in samples() {
-            let empty = match value {
-                Value::Object(_) => json!({}),
-                Value::Array(_) => json!([]),
-                _ => json!(""),
-            };
-            for neutral in [empty, Value::Null] {
-                let mut raw = room_for_samples();
-                put_at(&mut raw, pointer, neutral);
-                assert_eq!(problems(&raw), [""; 0], "{pointer}");
-            }
-        }
-    }
-
-    #[test]
-    fn samples_cover_every_refusal_of_the_table() {
-        fn walk(node: &Node, at: String, found: &mut Vec<String>) {
-            match node {
-                Node::Leaf => {}
-                Node::Refused(_) => found.push(at),
-                Node::Array(inner) => walk(inner, at + "/0", found),
-                Node::Map(inner) => walk(inner, at + "/*", found),
-                Node::Object(properties) => {
-                    for Property { name, node } in properties.iter() {
-                        walk(node, format!("{at}/{name}"), found);
-                    }
-                }
-            }
-        }
-        let mut refused = Vec::new();
-        walk(&CONFIG, String::new(), &mut refused);
-        let mut sampled: Vec<String> = samples().iter().map(|(p, _)| p.to_string()).collect();
-        refused.sort();
-        sampled.sort();
-        assert_eq!(refused, sampled);
-    }
-
-    #[test]
-    fn unknown_properties_are_warnings_with_escaped_pointers() {
-        let mut raw = with(
-            "/mounts",
-            json!([{"destination": "/a", "type": "tmpfs", "x/y": 1}]),
-        );
-        put(&mut raw, "/futureThing", json!({"process": {}}));
-        put(&mut raw, "/linux/a~b", json!(null));
-        put(&mut raw, "/annotations", json!({"any.key": "x"}));
-        let found = report(&raw);
-        assert!(found.problems.is_empty(), "{}", found.problems);
-        let texts: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            [
-                "/futureThing: unknown property, ignored",
-                "/linux/a~0b: unknown property, ignored",
-                "/mounts/0/x~1y: unknown property, ignored",
-            ]
-        );
-    }
 
     #[test]
     fn mount_namespace_must_be_new() {
@@ -360,10 +214,50 @@ mod tests {
         assert_eq!(
             problems(&raw),
             [
-                "/linux/seccomp/defaultAction: not supported: SCMP_ACT_NOTIFY",
                 "/linux/seccomp/flags/1: not supported: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+                "/linux/seccomp/defaultAction: not supported: SCMP_ACT_NOTIFY",
                 "/linux/seccomp/syscalls/1/action: not supported: SCMP_ACT_NOTIFY",
             ]
+        );
+    }
+
+    #[test]
+    fn an_agent_that_is_never_notified_is_ignored() {
+        let mut raw = with(
+            "/linux/seccomp",
+            json!({
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "listenerPath": "/run/agent.sock", "listenerMetadata": "x",
+            }),
+        );
+        let found = report(&raw);
+        assert!(found.problems.is_empty(), "{}", found.problems);
+        let texts: Vec<String> = found.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "/linux/seccomp/listenerPath: ignored without SCMP_ACT_NOTIFY",
+                "/linux/seccomp/listenerMetadata: ignored without SCMP_ACT_NOTIFY",
+            ]
+        );
+        put(
+            &mut raw,
+            "/linux/seccomp/syscalls",
+            json!([{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}]),
+        );
+        assert_eq!(
+            problems(&raw),
+            [
+                "/linux/seccomp/listenerPath: not supported",
+                "/linux/seccomp/listenerMetadata: not supported",
+                "/linux/seccomp/syscalls/0/action: not supported: SCMP_ACT_NOTIFY",
+            ]
+        );
+        assert!(report(&raw).warnings.is_empty());
+        let alone = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"});
+        assert_eq!(
+            problems(&with("/linux/seccomp", alone)),
+            ["/linux/seccomp/listenerMetadata: is set without listenerPath"]
         );
     }
 
@@ -390,6 +284,7 @@ mod tests {
         let context = Context {
             host,
             systemd_cgroup: false,
+            own_namespaces: Vec::new(),
         };
         assert!(report_with(&raw, &context).problems.is_empty());
 

@@ -16,6 +16,7 @@ mod tests {
         let context = Context {
             host: HostFacts::plain(),
             systemd_cgroup: false,
+            own_namespaces: Vec::new(),
         };
         assert_eq!(check(&loaded, &context), Report::default());
         let namespaces = Namespaces::of(&loaded.spec);

@@ -21,6 +21,7 @@ fn report(name: &str) -> Report {
     let context = Context {
         host,
         systemd_cgroup: false,
+        own_namespaces: Vec::new(),
     };
     check(&loaded(name), &context)
 }
@@ -90,6 +91,7 @@ fn take(content: &[u8]) {
     let context = Context {
         host: host.clone(),
         systemd_cgroup: false,
+        own_namespaces: Vec::new(),
     };
     let text = match parse(content, file) {
         Err(error) => error.to_string(),

@@ -94,11 +94,11 @@ fn refused_by_the_kernel() {
     let error = apply(&container, &config(r#""net.ipv4.ip_forward":"x""#), None).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "write(/proc/sys/net/ipv4/ip_forward, \"x\"): invalid argument (EINVAL)"
+        "/linux/sysctl/net.ipv4.ip_forward: write(/proc/sys/net/ipv4/ip_forward, \"x\"): invalid argument (EINVAL)"
     );
-    let error = apply(&container, &config(r#""net.no.such":"1""#), None).unwrap_err();
+    let error = apply(&container, &config(r#""net/no/such":"1""#), None).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "openat2(/proc/sys/net/no/such): no such file or directory (ENOENT)"
+        "/linux/sysctl/net~1no~1such: openat2(/proc/sys/net/no/such): no such file or directory (ENOENT)"
     );
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Component, Path};
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxResources, Spec};
 
 use super::super::pointer::Pointer;
+use super::super::problem::Problems;
 use super::{Context, Report};
 
 pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
@@ -45,6 +46,7 @@ pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
                 .add(at.key("unified").key(name), "not the name of a cgroup file");
         }
     }
+    at_least_one(resources, &at, &mut report.problems);
     for (i, limit) in resources.hugepage_limits().iter().flatten().enumerate() {
         if !is_page_size(limit.page_size()) {
             report.problems.add(
@@ -55,10 +57,35 @@ pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
     }
 }
 
+/// "You MUST specify at least one of weight or leafWeight in a given entry", and likewise of hcaHandles or hcaObjects
+/// (config-linux.md, Block IO and RDMA).
+fn at_least_one(resources: &LinuxResources, at: &Pointer, problems: &mut Problems) {
+    let devices = resources.block_io().as_ref();
+    let devices = devices.and_then(|block_io| block_io.weight_device().as_ref());
+    for (i, device) in devices.into_iter().flatten().enumerate() {
+        if device.weight().is_none() && device.leaf_weight().is_none() {
+            let at = at.key("blockIO").key("weightDevice").index(i);
+            problems.add(at, "has neither weight nor leafWeight");
+        }
+    }
+    let mut entries: Vec<_> = resources.rdma().iter().flatten().collect();
+    entries.sort_by_key(|(device, _)| *device);
+    for (device, limits) in entries {
+        if limits.hca_handles().is_none() && limits.hca_objects().is_none() {
+            let at = at.key("rdma").key(device);
+            problems.add(at, "has neither hcaHandles nor hcaObjects");
+        }
+    }
+}
+
 fn plain_path(path: &Path) -> Option<&'static str> {
-    path.components()
-        .any(|c| c == Component::ParentDir)
-        .then_some("must not contain \"..\"")
+    if path.components().any(|c| c == Component::ParentDir) {
+        Some("must not contain \"..\"")
+    } else if path.components().eq([Component::RootDir]) {
+        Some("is the root of a hierarchy, which cannot be a container's cgroup")
+    } else {
+        None
+    }
 }
 
 /// `slice:prefix:name`, as engines write it for `--systemd-cgroup`: an empty slice means the default
@@ -103,6 +130,7 @@ mod tests {
         let context = Context {
             host: HostFacts::plain(),
             systemd_cgroup: true,
+            own_namespaces: Vec::new(),
         };
         report_with(&with("/linux/cgroupsPath", json!(path)), &context)
             .problems
@@ -119,6 +147,14 @@ mod tests {
             problems(&with("/linux/cgroupsPath", json!("/a/../../b"))),
             ["/linux/cgroupsPath: \"/a/../../b\" must not contain \"..\""]
         );
+        for root in ["/", "//", "/./"] {
+            assert_eq!(
+                problems(&with("/linux/cgroupsPath", json!(root))),
+                [format!(
+                    "/linux/cgroupsPath: {root:?} is the root of a hierarchy, which cannot be a container's cgroup"
+                )]
+            );
+        }
     }
 
     #[test]
@@ -155,6 +191,28 @@ mod tests {
                 "/linux/resources/unified/..: not the name of a cgroup file",
                 "/linux/resources/unified/..~1cgroup.procs: not the name of a cgroup file",
                 "/linux/resources/unified/cpu: not the name of a cgroup file",
+            ]
+        );
+    }
+
+    #[test]
+    fn entries_that_limit_nothing() {
+        let raw = with(
+            "/linux/resources",
+            json!({
+                "blockIO": {"weightDevice": [
+                    {"major": 8, "minor": 0, "leafWeight": 10},
+                    {"major": 8, "minor": 16, "weight": null},
+                ]},
+                "rdma": {"mlx5_1": {"hcaObjects": 0}, "b": {}, "a/0": {}},
+            }),
+        );
+        assert_eq!(
+            problems(&raw),
+            [
+                "/linux/resources/blockIO/weightDevice/1: has neither weight nor leafWeight",
+                "/linux/resources/rdma/a~10: has neither hcaHandles nor hcaObjects",
+                "/linux/resources/rdma/b: has neither hcaHandles nor hcaObjects",
             ]
         );
     }

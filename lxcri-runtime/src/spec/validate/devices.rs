@@ -1,16 +1,26 @@
 //! `linux.devices` and the rules of `linux.resources.devices`.
 
-use oci_spec::runtime::{LinuxDeviceType as Type, Spec};
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{LinuxDevice, LinuxDeviceType as Type, Spec};
 
 use super::super::pointer::Pointer;
 use super::super::problem::Problem;
 use super::{Report, absolute};
+use crate::mounts::{DEFAULT_DEVICES, clean};
 
 /// The bits of `fileMode` that chmod(2) takes.
 const MODE_BITS: u32 = 0o7777;
 
+/// Where `terminal` asks for it, the terminal is put on this one (config-linux.md, Default Devices).
+const CONSOLE: (&str, u64, u64) = ("/dev/console", 5, 1);
+
+/// The device behind the link that the spec wants.
+const PTMX: (&str, u64, u64) = ("/dev/ptmx", 5, 2);
+
 pub(super) fn validate(spec: &Spec, report: &mut Report) {
     nodes(spec, report);
+    same_path(spec, report);
     rules(spec, report);
 }
 
@@ -45,6 +55,60 @@ fn nodes(spec: &Spec, report: &mut Report) {
             ));
         }
     }
+}
+
+/// "If a file already exists at path that does not match the requested device, the runtime MUST generate an error"
+/// (config-linux.md, Devices): one of another entry, or of the default devices.
+fn same_path(spec: &Spec, report: &mut Report) {
+    let terminal = spec.process().as_ref().and_then(|p| p.terminal());
+    let console = terminal.unwrap_or(false).then_some(&CONSOLE);
+    let defaults = DEFAULT_DEVICES.iter().chain([&PTMX]).chain(console);
+    let defaults: Vec<_> = defaults
+        .map(|(path, major, minor)| (Path::new(path), format!("c {major}:{minor}")))
+        .collect();
+    let devices = spec.linux().as_ref().and_then(|l| l.devices().as_ref());
+    let mut seen: Vec<(PathBuf, String)> = Vec::new();
+    for (i, device) in devices.into_iter().flatten().enumerate() {
+        if !device.path().is_absolute() || device.typ() == Type::A {
+            // No device node at all, as said elsewhere.
+            seen.push(Default::default());
+            continue;
+        }
+        let (path, wanted) = (clean(device.path()), shown(device));
+        let at = || Pointer::at("/linux/devices").index(i);
+        let default = defaults.iter().find(|(default, _)| *default == path);
+        let earlier = seen.iter().position(|(earlier, _)| *earlier == path);
+        if let Some((_, default)) = default.filter(|(_, default)| *default != wanted) {
+            let path = path.display();
+            report.problems.add(
+                at(),
+                format!("{path} is a default device, {default}, and cannot be {wanted}"),
+            );
+        } else if let Some(j) = earlier.filter(|j| seen[*j].1 != wanted) {
+            report.problems.add(
+                at(),
+                format!(
+                    "{} cannot be {wanted}, it is {} in {}",
+                    path.display(),
+                    seen[j].1,
+                    Pointer::at("/linux/devices").index(j)
+                ),
+            );
+        }
+        seen.push((path, wanted));
+    }
+}
+
+/// Type and numbers of a device, as ls(1) shows them.
+fn shown(device: &LinuxDevice) -> String {
+    let kind = match device.typ() {
+        Type::P => return "p".to_owned(),
+        // Unbuffered character devices are character devices.
+        Type::C | Type::U => "c",
+        Type::B => "b",
+        Type::A => "a",
+    };
+    format!("{kind} {}:{}", device.major(), device.minor())
 }
 
 fn rules(spec: &Spec, report: &mut Report) {
@@ -100,6 +164,63 @@ mod tests {
                 "/linux/devices/2/type: \"a\" is no type of a device node",
             ]
         );
+    }
+
+    #[test]
+    fn a_path_is_one_device() {
+        let raw = with(
+            "/linux/devices",
+            json!([
+                {"path": "/dev/x", "type": "c", "major": 1, "minor": 5},
+                {"path": "/dev/./x", "type": "u", "major": 1, "minor": 5, "fileMode": 384},
+                {"path": "/dev//x", "type": "c", "major": 1, "minor": 3},
+                {"path": "/dev/y", "type": "p"},
+                {"path": "/dev/y", "type": "p", "major": 0, "minor": 0},
+                {"path": "/dev/y", "type": "b", "major": 0, "minor": 0},
+            ]),
+        );
+        assert_eq!(
+            problems(&raw),
+            [
+                "/linux/devices/2: /dev/x cannot be c 1:3, it is c 1:5 in /linux/devices/0",
+                "/linux/devices/5: /dev/y cannot be b 0:0, it is p in /linux/devices/3",
+            ]
+        );
+    }
+
+    #[test]
+    fn default_devices_are_what_they_are() {
+        // A privileged container gets the host's nodes, as podman and containerd list them.
+        let mut raw = with(
+            "/linux/devices",
+            json!([
+                {"path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 384, "uid": 7},
+                {"path": "/dev/tty", "type": "c", "major": 5, "minor": 0},
+                {"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2},
+                {"path": "/dev/console", "type": "c", "major": 5, "minor": 1},
+            ]),
+        );
+        raw["process"]["terminal"] = json!(true);
+        assert_eq!(problems(&raw), [""; 0]);
+        let mut raw = with(
+            "/linux/devices",
+            json!([
+                {"path": "/dev/null", "type": "c", "major": 1, "minor": 5},
+                {"path": "/dev/../dev/zero", "type": "b", "major": 1, "minor": 5},
+                {"path": "/dev/ptmx", "type": "p"},
+                {"path": "/dev/console", "type": "c", "major": 1, "minor": 3},
+            ]),
+        );
+        let mut wanted = vec![
+            "/linux/devices/0: /dev/null is a default device, c 1:3, and cannot be c 1:5",
+            "/linux/devices/1: /dev/zero is a default device, c 1:5, and cannot be b 1:5",
+            "/linux/devices/2: /dev/ptmx is a default device, c 5:2, and cannot be p",
+        ];
+        assert_eq!(problems(&raw), wanted);
+        raw["process"]["terminal"] = json!(true);
+        wanted
+            .push("/linux/devices/3: /dev/console is a default device, c 5:1, and cannot be c 1:3");
+        assert_eq!(problems(&raw), wanted);
     }
 
     #[test]

@@ -19,7 +19,8 @@ use super::problem::Problems;
 
 /// Adds what is wrong with `spec` to the report.
 pub(super) fn validate(spec: &Spec, context: &Context, report: &mut Report) {
-    let namespaces = Namespaces::of(spec);
+    let mut namespaces = Namespaces::of(spec);
+    namespaces.inherit(&context.own_namespaces);
     mounts::root(spec, report);
     mounts::mounts(spec, report);
     mounts::covered_paths(spec, report);
@@ -58,6 +59,7 @@ fn absolute(path: &Path, at: Pointer, problems: &mut Problems) {
 #[cfg(test)]
 pub(super) mod testing {
     use super::super::{Context, HostFacts, Report, check, parse};
+    use oci_spec::runtime::LinuxNamespaceType;
     use serde_json::{Value, json};
     use std::path::Path;
 
@@ -98,8 +100,20 @@ pub(super) mod testing {
             &Context {
                 host,
                 systemd_cgroup: false,
+                own_namespaces: Vec::new(),
             },
         )
+    }
+
+    /// What is wrong when the paths of these namespaces lead to the runtime's own.
+    pub(crate) fn problems_with_own(raw: &Value, own: &[LinuxNamespaceType]) -> Vec<String> {
+        let context = Context {
+            host: HostFacts::plain(),
+            systemd_cgroup: false,
+            own_namespaces: own.to_vec(),
+        };
+        let report = report_with(raw, &context);
+        report.problems.iter().map(ToString::to_string).collect()
     }
 
     pub(crate) fn problems(raw: &Value) -> Vec<String> {

@@ -142,7 +142,7 @@ pub(super) fn host_names(spec: &Spec, namespaces: &Namespaces, report: &mut Repo
         if !namespaces.uts.is_private() {
             report.problems.add(
                 at.clone(),
-                "needs a uts namespace, or the host would be renamed",
+                "needs a uts namespace that is not the runtime's, or the host would be renamed",
             );
         }
         if value.len() > MAX_HOST_NAME {
@@ -156,7 +156,8 @@ pub(super) fn host_names(spec: &Spec, namespaces: &Namespaces, report: &mut Repo
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{problems, with};
+    use super::super::testing::{problems, problems_with_own, with};
+    use oci_spec::runtime::LinuxNamespaceType as Type;
     use serde_json::{Value, json};
 
     fn namespaces(list: Value) -> Value {
@@ -241,8 +242,13 @@ mod tests {
         raw["domainname"] = json!("");
         assert_eq!(
             problems(&raw),
-            ["/hostname: needs a uts namespace, or the host would be renamed"]
+            [
+                "/hostname: needs a uts namespace that is not the runtime's, or the host would be renamed"
+            ]
         );
+        raw["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "uts", "path": "/x"}]);
+        assert!(problems(&raw).is_empty());
+        assert_eq!(problems_with_own(&raw, &[Type::Uts]).len(), 1);
         raw["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "uts"}]);
         assert!(problems(&raw).is_empty());
         raw["hostname"] = json!("a".repeat(65));

@@ -84,11 +84,15 @@ fn refusal(name: &str, spec: &Spec, namespaces: &Namespaces) -> Option<&'static 
     let shared = |namespace: &Namespace| !namespace.is_private();
     match sysctl_scope(&path) {
         None => Some("belongs to no namespace, so it would change the host"),
-        Some(SysctlScope::Ipc) if shared(&namespaces.ipc) => Some("needs an ipc namespace"),
-        Some(SysctlScope::Network) if shared(&namespaces.network) => {
-            Some("needs a network namespace")
+        Some(SysctlScope::Ipc) if shared(&namespaces.ipc) => {
+            Some("needs an ipc namespace that is not the runtime's")
         }
-        Some(SysctlScope::Uts) if shared(&namespaces.uts) => Some("needs a uts namespace"),
+        Some(SysctlScope::Network) if shared(&namespaces.network) => {
+            Some("needs a network namespace that is not the runtime's")
+        }
+        Some(SysctlScope::Uts) if shared(&namespaces.uts) => {
+            Some("needs a uts namespace that is not the runtime's")
+        }
         Some(SysctlScope::Uts) => {
             let set = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.is_empty());
             if path.ends_with("hostname") && set(spec.hostname()) {
@@ -105,8 +109,9 @@ fn refusal(name: &str, spec: &Spec, namespaces: &Namespaces) -> Option<&'static 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{problems, with};
+    use super::super::testing::{problems, problems_with_own, with};
     use super::*;
+    use oci_spec::runtime::LinuxNamespaceType as Type;
     use serde_json::json;
     use std::path::Path;
 
@@ -151,11 +156,11 @@ mod tests {
         assert_eq!(
             problems(&raw),
             [
-                "/linux/sysctl/fs.mqueue.msg_max: needs an ipc namespace",
+                "/linux/sysctl/fs.mqueue.msg_max: needs an ipc namespace that is not the runtime's",
                 "/linux/sysctl/kernel.core_pattern: belongs to no namespace, so it would change the host",
-                "/linux/sysctl/kernel.domainname: needs a uts namespace",
-                "/linux/sysctl/kernel.shmmax: needs an ipc namespace",
-                "/linux/sysctl/net.ipv4.ip_forward: needs a network namespace",
+                "/linux/sysctl/kernel.domainname: needs a uts namespace that is not the runtime's",
+                "/linux/sysctl/kernel.shmmax: needs an ipc namespace that is not the runtime's",
+                "/linux/sysctl/net.ipv4.ip_forward: needs a network namespace that is not the runtime's",
                 "/linux/sysctl/net~1..~1kernel~1core_pattern: not the name of a sysctl",
                 "/linux/sysctl/net~0x~1y: belongs to no namespace, so it would change the host",
             ]
@@ -165,6 +170,7 @@ mod tests {
             {"type": "network", "path": "/run/netns/x"},
         ]);
         assert_eq!(problems(&raw).len(), 3);
+        assert_eq!(problems_with_own(&raw, &[Type::Network]).len(), 4);
     }
 
     #[test]
