@@ -1,5 +1,6 @@
 //! `linux.sysctl`: only what belongs to a namespace of the container, so that the host stays as it is.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use oci_spec::runtime::Spec;
@@ -68,11 +69,15 @@ pub(super) fn validate(spec: &Spec, namespaces: &Namespaces, report: &mut Report
     let sysctl = spec.linux().as_ref().and_then(|l| l.sysctl().as_ref());
     let mut names: Vec<&String> = sysctl.into_iter().flat_map(|map| map.keys()).collect();
     names.sort();
+    let at = |name: &str| Pointer::at("/linux/sysctl").key(name);
+    let mut known: HashMap<PathBuf, &str> = HashMap::new();
     for name in names {
         if let Some(why) = refusal(name, spec, namespaces) {
-            report
-                .problems
-                .add(Pointer::at("/linux/sysctl").key(name), why);
+            report.problems.add(at(name), why);
+        } else if let Some(other) = sysctl_path(name).and_then(|path| known.insert(path, name)) {
+            // Objects have no order, so nothing says which value is to hold.
+            let why = format!("is the same as {}", at(other));
+            report.problems.add(at(name), why);
         }
     }
 }
@@ -171,6 +176,19 @@ mod tests {
         ]);
         assert_eq!(problems(&raw).len(), 3);
         assert_eq!(problems_with_own(&raw, &[Type::Network]).len(), 4);
+    }
+
+    #[test]
+    fn a_sysctl_has_one_value() {
+        let twice = json!({"net/ipv4/ip_forward": "1", "net.ipv4.ip_forward": "0"});
+        let mut raw = with("/linux/sysctl", twice);
+        raw["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "network"}]);
+        assert_eq!(
+            problems(&raw),
+            [
+                "/linux/sysctl/net~1ipv4~1ip_forward: is the same as /linux/sysctl/net.ipv4.ip_forward"
+            ]
+        );
     }
 
     #[test]
