@@ -63,32 +63,32 @@ uninstall: ## remove what install has put in place
 	rm -f $(addsuffix .fish,$(addprefix $(SHARE)/fish/vendor_completions.d/,$(COMPLETED)))
 
 deps: ## install the Debian packages that building and testing need, if any is missing (as root)
-	scripts/deps.sh build test
+	tests/scripts/deps.sh build test
 
 demo: ## run a container with two hooks in each phase and print what ran (as root)
-	scripts/deps.sh build demo
+	tests/scripts/deps.sh build demo
 	$(MAKE) build
-	LXCRI=$(BIN) scripts/demo.sh
+	LXCRI=$(BIN) tests/scripts/demo.sh
 
 test: ## run every test, the privileged ones as far as the machine allows (as root)
-	scripts/deps.sh build test
+	tests/scripts/deps.sh build test
 	$(MAKE) build
-	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) scripts/test.sh
+	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) tests/scripts/test.sh
 
 test-v2: ## run the main tests on a real cgroup v2 kernel, by user-mode-linux (as root)
-	scripts/deps.sh build test v2
+	tests/scripts/deps.sh build test v2
 	$(MAKE) build
-	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) scripts/test-v2.sh
+	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} CARGO=$(CARGO) tests/scripts/test-v2.sh
 
 test-matrix: ## print the hook matrix of lxcri, or of LXCRI_TEST_RUNTIME=runc (as root)
 	test -n "$$LXCRI_TEST_RUNTIME" || $(MAKE) build
 	LXCRI_TEST_RUNTIME=$${LXCRI_TEST_RUNTIME:-$(BIN)} $(CARGO) test --quiet -p lxcri-tests --test matrix
 
 bench: ## measure lxcri against lxc-start, runc and crun, and lxcri-inject (as root)
-	scripts/deps.sh build bench
+	tests/scripts/deps.sh build bench
 	$(MAKE) build
 	$(CARGO) build --release -p lxcri-tests --bin lxcri-bench --bin lxcri-tiny
-	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) INJECT=$(RELEASE)/lxcri-inject scripts/bench.sh
+	LXCRI=$(BIN) LAUNCHER=$(LAUNCHER) INJECT=$(RELEASE)/lxcri-inject tests/scripts/bench.sh
 	$(CARGO) bench --quiet -p nri-plugin --bench answers
 
 # What has code of its own for each processor, or numbers of system calls, is checked for the other one where its target is installed.

@@ -32,7 +32,7 @@ pub fn programs(suite: &str) -> Option<PathBuf> {
         return None;
     }
     let target = build_directory().unwrap().join("containerd");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/newer-package.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/newer-package.sh");
     let unpack = Cmd::new(script)
         .args([suite, "containerd"])
         .arg(&target)

@@ -2,7 +2,7 @@
 # Runs the hook matrix and the tests of the lifecycle, processes, namespaces and cgroups on a real cgroup v2 kernel:
 # Debian's user-mode-linux, which boots this machine's files (tests/uml/run.sh). About three minutes.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 cargo=${CARGO:-cargo}
 runtime=${LXCRI_TEST_RUNTIME:?names the runtime under test}

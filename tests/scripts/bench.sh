@@ -3,7 +3,7 @@
 # this project, BENCH the harness, which lies beside the launcher in the build directory. As root; about 100 seconds on two quiet
 # processors.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 [ "$(id -u)" = 0 ] || { echo "bench: needs root: containers are made and file systems mounted" >&2; exit 1; }
 release=${CARGO_TARGET_DIR:-target}/release
@@ -14,11 +14,11 @@ bench=${BENCH:-$(dirname "$LAUNCHER")/lxcri-bench}
 for program in "$LXCRI" "$LAUNCHER" "$INJECT" "$bench"; do
     [ -x "$program" ] || { echo "bench: $program is not built: \`make bench\` does it" >&2; exit 1; }
 done
-scripts/deps.sh bench
+tests/scripts/deps.sh bench
 if [ -z "${CRUN:-}" ]; then
     # The crun of Debian 12 runs neither on hybrid cgroups nor, without CAP_SYS_RESOURCE, on v2.
     newer=$release/../crun
-    if scripts/newer-package.sh --libraries sid crun "$newer" >/dev/null; then
+    if tests/scripts/newer-package.sh --libraries sid crun "$newer" >/dev/null; then
         rm -rf "$newer/copy"
         cp -r "$newer/sid" "$newer/copy"
         rm -rf "$newer/sid"
