@@ -7,7 +7,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -88,6 +88,27 @@ pub fn acquire(rootfs: &Path) -> Result<MountPoint> {
         }
     }
     bail!("{} keeps vanishing", shown())
+}
+
+/// The same directory, as the container's mount namespace shows it, with a shared lock of its own.
+///
+/// From a descriptor of the host's mount `..` leads through the host's file system, and whoever may look into init (CAP_SYS_PTRACE in
+/// a shared pid namespace) has all descriptors of init. From this one it leads to the container's root and no further.
+///
+/// # Errors
+/// Somebody has put another directory there, or a system call failed.
+pub fn inside(outer: &MountPoint, place: &OwnedFd) -> Result<File> {
+    // It is open for its path only; nothing is looked up by name.
+    let path = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let file = File::open(&path).with_context(|| format!("open {}", names::GUEST_MOUNT))?;
+    let identity = |file: &File| file.metadata().map(|m| (m.dev(), m.ino()));
+    if identity(&file)? != identity(&outer.lock)? {
+        bail!("{} was replaced by another directory", names::GUEST_MOUNT);
+    }
+    match file.try_lock_shared() {
+        Ok(()) => Ok(file),
+        Err(e) => Err(anyhow!(e)).with_context(|| format!("flock({})", names::GUEST_MOUNT)),
+    }
 }
 
 /// Removes the directory if nobody else needs it and if it is empty. `false` when somebody does.

@@ -56,6 +56,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
+/// Whether a process has children, proc_pid_children(5).
+pub fn has_children(pid: i32) -> bool {
+    read(pid, &format!("task/{pid}/children")).is_some_and(|list| !list.trim().is_empty())
+}
+
 impl Process {
     /// The process that has this pid now.
     pub fn of(pid: i32) -> io::Result<Process> {

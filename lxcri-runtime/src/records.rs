@@ -23,7 +23,6 @@ pub struct Records {
     copy: Option<PathBuf>,
     /// The same two, from the first line on.
     open: RefCell<Vec<(PathBuf, File)>>,
-    pieces: RefCell<Vec<u8>>,
 }
 
 impl Records {
@@ -34,23 +33,12 @@ impl Records {
             path: container.file(names::HOOKS_LOG),
             copy: copy.map(Path::to_owned),
             open: RefCell::new(Vec::new()),
-            pieces: RefCell::new(Vec::new()),
         }
     }
 
     /// Appends a record.
     pub fn add(&self, record: &Record) {
         self.append(record.to_line().trim_end().as_bytes());
-    }
-
-    /// Takes a piece of the launcher's lines and appends each that is complete.
-    pub fn add_piece(&self, piece: &[u8]) {
-        let mut pieces = self.pieces.borrow_mut();
-        pieces.extend_from_slice(piece);
-        while let Some(end) = pieces.iter().position(|&b| b == b'\n') {
-            let line: Vec<u8> = pieces.drain(..=end).collect();
-            self.append(&line[..end]);
-        }
     }
 
     fn append(&self, line: &[u8]) {
@@ -94,15 +82,17 @@ impl Records {
 
     /// Has others append to hooks.jsonl, and appends their records to the copy.
     pub fn added_by_others<T>(&self, others: impl FnOnce() -> Result<T>) -> Result<T> {
-        let known = self.count();
+        let known = self.length();
         let result = others();
         self.copy_from(known)?;
         result
     }
 
-    /// Appends to the copy what the launcher itself wrote into hooks.jsonl after the first `known` records.
-    pub fn copy_from(&self, known: usize) -> Result<Vec<Record>> {
-        let new: Vec<Record> = read(&self.path)?.into_iter().skip(known).collect();
+    /// Appends to the copy what the launcher itself wrote into hooks.jsonl behind the first `known` bytes.
+    pub fn copy_from(&self, known: u64) -> Result<Vec<Record>> {
+        let new = records_behind(&self.path, known, |line| {
+            Record::from_line(line).map_err(Into::into)
+        })?;
         if let Some(copy) = &self.copy {
             let lines = new.iter().map(Record::to_line);
             let lines: Vec<u8> = lines
@@ -115,9 +105,9 @@ impl Records {
         Ok(new)
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        fs::read(&self.path).map_or(0, |t| t.iter().filter(|&&b| b == b'\n').count())
+    /// How many bytes there are.
+    pub fn length(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
     }
 }
 
@@ -155,20 +145,37 @@ struct Shared {
 }
 
 fn lines<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T>) -> Result<Vec<T>> {
+    records_behind(path, 0, parse)
+}
+
+fn records_behind<T>(
+    path: &Path,
+    known: u64,
+    parse: impl Fn(&[u8]) -> Result<T>,
+) -> Result<Vec<T>> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e).with_context(|| format!("read {}", path.display())),
     };
+    let behind = usize::try_from(known)
+        .ok()
+        .and_then(|known| text.get(known..));
     let mut records = Vec::new();
-    for (number, line) in text
+    for (number, line) in behind
+        .unwrap_or_default()
         .split(|&b| b == b'\n')
         .enumerate()
         .filter(|(_, l)| !l.is_empty())
     {
         match parse(line) {
             Ok(record) => records.push(record),
-            Err(e) => log::warn!("{}: line {}: {e}", path.display(), number + 1),
+            Err(e) if known == 0 => log::warn!("{}: line {}: {e}", path.display(), number + 1),
+            Err(e) => log::warn!(
+                "{}: line {} behind byte {known}: {e}",
+                path.display(),
+                number + 1
+            ),
         }
     }
     Ok(records)

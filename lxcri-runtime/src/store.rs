@@ -14,6 +14,8 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::access::Access;
 use crate::record::Record;
 
+/// How long somebody may look whether a lock that has just been made is held.
+const LOOK_AT_LOCK: Duration = Duration::from_millis(500);
 /// How long a command waits for another one that works on the same container.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Name of the lock file in a container's directory.
@@ -107,10 +109,23 @@ impl Container {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => gone(),
                 _ => anyhow!(e).context(format!("open {}", path.display())),
             })?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) if same_file(&lock, &path) => Ok(held(lock)),
-            Ok(_) | Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(gone()),
-            Err((_, e)) => Err(anyhow!(e).context(format!("flock({}, LOCK_EX)", path.display()))),
+        // `state` and `list` hold it for a moment to see whether anybody works on the container.
+        let end = Instant::now() + LOOK_AT_LOCK;
+        let mut file = file;
+        loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) if same_file(&lock, &path) => return Ok(held(lock)),
+                Err((file, nix::errno::Errno::EWOULDBLOCK))
+                    if same_file(&file, &path) && Instant::now() < end =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                    file
+                }
+                Ok(_) | Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err(gone()),
+                Err((_, e)) => {
+                    return Err(anyhow!(e).context(format!("flock({}, LOCK_EX)", path.display())));
+                }
+            };
         }
     }
 

@@ -303,3 +303,56 @@ fn records_are_there_while_the_next_hook_runs() {
     container.delete_force().success();
     leaks::assert_none(scratch.marker());
 }
+
+/// Whatever a line of the file is: each poststop hook runs once.
+#[test]
+fn a_line_that_is_no_record_runs_no_hook_twice() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = bundle(&scratch);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    container.start().success();
+    let file = container.root.join(&container.id).join("hooks.jsonl");
+    let text = fs::read_to_string(&file).expect("hooks.jsonl");
+    fs::write(&file, format!("{{x\n\n{text}")).expect("hooks.jsonl");
+    let log = scratch.join("hooks.log");
+    let command = container.command().arg("--hooks-log").arg(&log);
+    command
+        .args(["delete", "--force", &container.id])
+        .run()
+        .success();
+    let records = lines(&fs::read_to_string(&log).expect("a log"));
+    let ran: Vec<_> = records.iter().map(|r| (&r["phase"], &r["index"])).collect();
+    let phase = json!("poststop");
+    assert_eq!(ran, [(&phase, &json!(1)), (&phase, &json!(2))]);
+}
+
+/// A hook's child finds init's end of the FIFO, and goes on writing.
+#[test]
+fn nobody_in_the_container_holds_up_a_start_or_forges_a_record() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let start = PHASES.iter().find(|phase| phase.name == "startContainer");
+    let script = r#"for fd in /proc/1/fd/*; do
+            case $(readlink $fd) in *syncfifo*) (while :; do echo; echo '{"a":1}'; sleep 0.05; done) > $fd & ;; esac
+        done"#;
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
+    bundle.hook(start.expect("a phase"), hook);
+    bundle.shell("sleep 600");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    let started = container.start().success();
+    assert!(
+        started.stderr.contains("no record of a hook"),
+        "{}",
+        started.stderr
+    );
+    let shown = container.verb("hooks").args(["--format", "json"]).run();
+    let records: Value = serde_json::from_str(&shown.stdout).unwrap_or_default();
+    assert_eq!(records.as_array().map(Vec::len), Some(1), "{records}");
+    assert_eq!(container.status(), "running");
+    container.delete_force().success();
+    leaks::assert_none(scratch.marker());
+}

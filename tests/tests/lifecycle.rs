@@ -409,3 +409,26 @@ fn features_names_the_six_phases() {
         "{document}"
     );
 }
+
+/// The directory of a pid file may be one in which others can write.
+#[test]
+fn a_pid_file_is_written_through_no_link() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let victim = scratch.write("victim", "untouched");
+    let name = container.pid_file.file_name().expect("a name");
+    for name in [format!(".{}", name.display()), name.display().to_string()] {
+        std::os::unix::fs::symlink(&victim, container.pid_file.with_file_name(name))
+            .expect("a link");
+    }
+    container.create().success();
+    assert_eq!(
+        std::fs::read_to_string(&victim).expect("a file"),
+        "untouched"
+    );
+    assert!(container.pid_file.is_file() && !container.pid_file.is_symlink());
+}

@@ -161,6 +161,18 @@ fn a_created_container_shows_nothing_of_the_runtime() {
     );
     let inside = format!("/proc/{pid}/root/.lxcri");
     assert_eq!(std::fs::read_dir(inside).map_or(0, Iterator::count), 0);
+    // Whoever may look into init reaches nothing of the host through what it has open.
+    let up = "/..".repeat(30);
+    let config = container.bundle_path().join("config.json");
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).expect("descriptors") {
+        let fd = entry.expect("an entry").path();
+        let host = format!("{}{up}{}", fd.display(), config.display());
+        assert!(
+            !std::path::Path::new(&host).exists(),
+            "{host} leads to {:?}",
+            std::fs::read_link(&fd)
+        );
+    }
     container.start().success();
     assert!(container.wait_for("stopped"));
     assert_eq!(create.output_now()[0], "done\n");

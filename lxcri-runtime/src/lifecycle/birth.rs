@@ -15,7 +15,7 @@ use crate::console::{self, Terminal};
 use crate::lxc::gate::Waiting;
 use crate::lxc::tools::{self, Lxc, Monitor};
 use crate::maker::Maker;
-use crate::mountpoint::MountPoint;
+use crate::mountpoint::{self, MountPoint};
 use crate::mounts::{Engine, Host, Sources};
 use crate::prepare::Prepared;
 use crate::process::{self, Process};
@@ -37,6 +37,8 @@ pub struct Birth<'a> {
     sources: Option<Sources>,
     mount_hook: Option<Peer>,
     engine: Option<Engine>,
+    /// What lies under the guest directory.
+    place: Option<OwnedFd>,
     init: Option<Peer>,
 }
 
@@ -77,6 +79,7 @@ impl<'a> Birth<'a> {
             sources: None,
             mount_hook: None,
             engine: None,
+            place: None,
             init: None,
         })
     }
@@ -149,6 +152,7 @@ impl<'a> Birth<'a> {
             }
             false => None,
         };
+        self.place = engine.take_place();
         self.engine = Some(engine);
         Ok(terminal)
     }
@@ -220,7 +224,9 @@ impl<'a> Birth<'a> {
             Some(terminal) => fds.push(terminal.slave.as_raw_fd()),
             None => fds.extend([0, 1, 2]),
         }
-        fds.push(mountpoint.lock.as_raw_fd());
+        let place = self.place.as_ref().context("no mounts")?;
+        let lock = mountpoint::inside(mountpoint, place)?;
+        fds.push(lock.as_raw_fd());
         peer.send(kind::INIT_GO, &[], &fds)
     }
 

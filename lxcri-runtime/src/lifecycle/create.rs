@@ -3,8 +3,10 @@
 //! Validate everything first, then make the directory, the cgroup, the container; whatever fails is taken back, with the
 //! poststop hooks run if a hook has run before (runtime-spec, runtime.md, Lifecycle).
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -337,12 +339,19 @@ impl Attempt<'_> {
 }
 
 /// Written beside and renamed, because engines read it as soon as it is there.
+/// The directory may be one in which others can write: nothing that lies there is followed.
 fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let name = path.file_name().context("pid file has no name")?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
+    hidden.push(format!(".{}", std::process::id()));
     let temporary = path.with_file_name(hidden);
-    std::fs::write(&temporary, pid.to_string())
+    // Of a process that had this pid before and was killed.
+    let _ = std::fs::remove_file(&temporary);
+    let mut file = OpenOptions::new();
+    file.write(true).create_new(true).mode(0o644);
+    file.open(&temporary)
+        .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
         .and_then(|()| std::fs::rename(&temporary, path))
         .map_err(|e| {
             let _ = std::fs::remove_file(&temporary);

@@ -158,7 +158,7 @@ fn poststop(
     }
     // The launcher reads it.
     let written = container.write_state(state);
-    let known = records.count();
+    let known = records.length();
     // The sum of all timeouts, if every hook has one.
     let time = wanted.iter().map(|hook| hook.deadline()).sum();
     if let Err(e) = tools::destroy(container, &runtime.root, time) {

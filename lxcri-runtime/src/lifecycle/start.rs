@@ -1,9 +1,10 @@
 //! `start`: lets init go on, hears what becomes of it, runs the poststart hooks.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hook_model::{Phase, State, Status};
@@ -131,6 +132,12 @@ fn begin(
     Ok(())
 }
 
+/// Greatest length in bytes of a line from init. A record has two texts of some KiB, of which each byte may become six.
+const LINE_LIMIT: usize = 1 << 20;
+
+/// How often it is looked whether init still waits, whatever comes through the FIFO.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What init had to say.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
@@ -156,41 +163,29 @@ fn listen(
         .open(&path)
         .with_context(|| format!("open {}", path.display()))?;
     let mut heard = Heard::new(records);
-    let mut buffer = [0; 8192];
+    let mut look = Instant::now() + LOOK;
     let mut ended = false;
-    loop {
+    while !ended {
         // Until init has opened its end, poll says nothing: a hang-up is reported only after there was a writer.
         let other = meanwhile.map_or(fifo.as_fd(), |meanwhile| meanwhile.fd);
         let mut fds = [fifo.as_fd(), other].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        match poll(&mut fds, PollTimeout::from(500u16)) {
-            Err(nix::errno::Errno::EINTR) => continue,
+        match poll(&mut fds, PollTimeout::from(LOOK.as_millis() as u16)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(e) => return Err(anyhow!(e)).context("poll(syncfifo)"),
-            Ok(0) => {
-                let (state, _) = container.state_locked()?;
-                if state.status == Status::Created {
-                    continue;
-                }
-                // It may have written between the poll and its end.
-                ended = true;
-            }
-            Ok(_) => {
-                let [from_init, other] = fds.map(|fd| fd.any() == Some(true));
-                if let (Some(meanwhile), true) = (meanwhile, other) {
-                    (meanwhile.act)()?;
-                }
-                // Without a writer a read would say that it has come to its end.
-                if !from_init {
-                    continue;
-                }
-            }
         }
-        match fifo.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => heard.take(&buffer[..count]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock && ended => break,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            Err(e) => return Err(anyhow!(e)).with_context(|| format!("read {}", path.display())),
+        let [from_init, other] = fds.map(|fd| fd.any() == Some(true));
+        if let (Some(meanwhile), true) = (meanwhile, other) {
+            (meanwhile.act)()?;
+        }
+        // Somebody else who holds the FIFO keeps its end from being seen, and may write.
+        if Instant::now() >= look {
+            look = Instant::now() + LOOK;
+            ended = container.state_locked()?.0.status != Status::Created;
+        }
+        // Without a writer a read would say that it has come to its end.
+        if from_init || ended {
+            let read = heard.read(&mut fifo);
+            ended |= read.with_context(|| format!("read {}", path.display()))?;
         }
     }
     Ok(heard.outcome())
@@ -204,6 +199,7 @@ struct Heard<'a> {
     /// The beginning of a line.
     rest: Vec<u8>,
     failed_hook: bool,
+    records_heard: u32,
     outcome: Outcome,
 }
 
@@ -213,8 +209,24 @@ impl<'a> Heard<'a> {
             records,
             rest: Vec::new(),
             failed_hook: false,
+            records_heard: 0,
             outcome: Outcome::Ended,
         }
+    }
+
+    /// Takes what there is, within bounds. Whether that was the end.
+    fn read(&mut self, fifo: &mut File) -> io::Result<bool> {
+        let mut buffer = [0; 8192];
+        for _ in 0..LINE_LIMIT / buffer.len() {
+            match fifo.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.take(&buffer[..count]),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(false)
     }
 
     fn take(&mut self, piece: &[u8]) {
@@ -223,16 +235,15 @@ impl<'a> Heard<'a> {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
             self.line(&line[..end]);
         }
+        // Not from the launcher, whose lines have an end.
+        if self.rest.len() > LINE_LIMIT {
+            self.rest.clear();
+        }
     }
 
     fn line(&mut self, line: &[u8]) {
         match line.first() {
-            Some(b'{') => {
-                self.records.add_piece(line);
-                self.records.add_piece(b"\n");
-                self.failed_hook =
-                    hook_model::Record::from_line(line).is_ok_and(|r| !r.succeeded());
-            }
+            Some(b'{') => self.record(line),
             Some(b'>') => self.outcome = Outcome::Executed,
             Some(b'!') => {
                 let text = String::from_utf8_lossy(&line[1..]).into_owned();
@@ -244,6 +255,20 @@ impl<'a> Heard<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Others in the container may get hold of the FIFO while hooks run: what is no record of the next hook is none.
+    fn record(&mut self, line: &[u8]) {
+        let record = hook_model::Record::from_line(line)
+            .ok()
+            .filter(|r| r.phase == Phase::StartContainer && r.index == self.records_heard + 1);
+        let Some(record) = record else {
+            log::warn!("the container's init sent a line that is no record of a hook");
+            return;
+        };
+        self.records_heard += 1;
+        self.failed_hook = !record.succeeded();
+        self.records.add(&record);
     }
 
     /// What it came to. The last line may lack its end.

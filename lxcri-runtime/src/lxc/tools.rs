@@ -2,6 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -45,6 +46,8 @@ const LOCKS: &str = "/run/lxc/lock";
 const OWN_TIME: Duration = Duration::from_secs(10);
 /// Name of LXC's log in a container's directory.
 pub const LOG: &str = "lxc.log";
+/// How much of it is read, in bytes.
+const LOG_LIMIT: u64 = 64 << 10;
 /// Name of the directory for LXC's locks where LXC is root of a user namespace.
 const OWN_RUN: &str = "run";
 /// Name of the empty directory to which LXC's own mounts are moved, and its covers.
@@ -296,12 +299,21 @@ pub fn destroy(container: &Container, root: &Path, hooks: Option<Duration>) -> R
     let mut child = command
         .spawn()
         .with_context(|| format!("execute {}", program.display()))?;
-    if let Some(end) = hooks.and_then(|h| Instant::now().checked_add(h)?.checked_add(OWN_TIME)) {
-        let pid = i32::try_from(child.id()).context("pid of lxc-destroy")?;
-        let pidfd = crate::sys::pidfd_open(pid).context("pidfd_open(lxc-destroy)")?;
-        if !process::wait_readable(pidfd.as_fd(), end).context("wait for lxc-destroy")? {
+    let pid = i32::try_from(child.id()).context("pid of lxc-destroy")?;
+    let pidfd = crate::sys::pidfd_open(pid).context("pidfd_open(lxc-destroy)")?;
+    let begun = Instant::now();
+    let end = hooks.and_then(|h| begun.checked_add(h)?.checked_add(OWN_TIME));
+    loop {
+        let look = Instant::now() + OWN_TIME;
+        let next = end.map_or(look, |end| end.min(look));
+        if process::wait_readable(pidfd.as_fd(), next).context("wait for lxc-destroy")? {
+            break;
+        }
+        // Hooks without a timeout may take as long as they like; LXC alone may not.
+        if end.is_some_and(|end| Instant::now() >= end) || !process::has_children(pid) {
             // It is reaped below.
             let _ = child.kill();
+            break;
         }
     }
     let status = child.wait().context("wait for lxc-destroy")?;
@@ -339,7 +351,11 @@ pub fn let_in(container: &Container, (uid, gid): (u32, u32)) -> Result<PathBuf> 
 
 /// What LXC wrote into its log, on one line.
 pub fn messages(container: &Container) -> String {
-    let text = fs::read_to_string(container.file(LOG)).unwrap_or_default();
+    // In a user namespace by path it belongs to that namespace's root.
+    let mut text = Vec::new();
+    let file = File::open(container.file(LOG));
+    let _ = file.and_then(|file| file.take(LOG_LIMIT).read_to_end(&mut text));
+    let text = String::from_utf8_lossy(&text);
     summarise(&text)
 }
 

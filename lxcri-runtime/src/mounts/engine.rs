@@ -60,6 +60,7 @@ impl Engine {
                 lxc_dev,
                 aside,
                 root: None,
+                place: None,
                 standing: Vec::new(),
                 null: None,
             },
@@ -92,6 +93,12 @@ impl Engine {
             beside,
         )
         .map(|((), other)| other)
+    }
+
+    /// After [`make_mounts`](Self::make_mounts), once: the directory over which the guest directory is mounted, O_PATH, as the
+    /// container's own mount shows it.
+    pub fn take_place(&mut self) -> Option<OwnedFd> {
+        self.work.place.take()
     }
 
     /// After [`make_mounts`](Self::make_mounts): opens a pty in the container's devpts and mounts it on /dev/console.
@@ -195,8 +202,9 @@ impl Work {
             self.standing
                 .extend(made.map(|fd| Standing { step: at, fd }));
         }
-        guest::attach(&root, &self.sources.guest, &self.sources.launcher)
+        let place = guest::attach(&root, &self.sources.guest, &self.sources.launcher)
             .map_err(|error| error.during("cannot mount the guest directory"))?;
+        self.place = Some(place);
         if !self.plan.masked_paths.is_empty() {
             self.null = Some(finish::open_null()?);
         }

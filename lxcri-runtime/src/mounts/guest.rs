@@ -27,8 +27,9 @@ fn name() -> &'static OsStr {
     OsStr::new(GUEST_MOUNT.trim_start_matches('/'))
 }
 
-/// Mounts the guest directory, and the launcher over its placeholder. Both descriptors must stay open until then.
-pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result<(), Error> {
+/// Mounts the guest directory, and the launcher over its placeholder. Both descriptors must stay open until then. Returns the
+/// directory over which it is mounted (O_PATH), from which `..` leads no further than the container's root.
+pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result<OwnedFd, Error> {
     match kernel::make_directory(root, name(), Mode::from_bits_truncate(0o755)) {
         Err(error) if error.errno != Errno::EEXIST => return Err(error.into()),
         _ => {}
@@ -47,9 +48,10 @@ pub(super) fn attach(root: &Root, guest: &OwnedFd, launcher: &OwnedFd) -> Result
         ResolveFlag::RESOLVE_NO_SYMLINKS,
     )?;
     sys::set_attributes(launcher, ATTRIBUTES, false, LAUNCHER)?;
-    Ok(sys::move_mount(
+    sys::move_mount(
         launcher,
         &placeholder,
         format_args!("{GUEST_MOUNT}/{LAUNCHER}"),
-    )?)
+    )?;
+    Ok(target)
 }

@@ -20,6 +20,8 @@ pub(super) struct Work {
     pub(super) aside: PathBuf,
     /// Open since the rendezvous; the same mount after the pivot.
     pub(super) root: Option<Root>,
+    /// What lies under the guest directory.
+    pub(super) place: Option<OwnedFd>,
     pub(super) standing: Vec<Standing>,
     /// The host's /dev/null, detached, for the first masked file.
     pub(super) null: Option<OwnedFd>,
