@@ -336,7 +336,7 @@ fn nobody_in_the_container_holds_up_a_start_or_forges_a_record() {
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
     let start = PHASES.iter().find(|phase| phase.name == "startContainer");
     let script = r#"for fd in /proc/1/fd/*; do
-            case $(readlink $fd) in *syncfifo*) (while :; do echo; echo '{"a":1}'; sleep 0.05; done) > $fd & ;; esac
+            case $(readlink $fd) in *syncfifo*) (while :; do echo; echo '{"a":1}'; sleep 0.05; done) > $fd & sleep 0.5 ;; esac
         done"#;
     let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
     bundle.hook(start.expect("a phase"), hook);
