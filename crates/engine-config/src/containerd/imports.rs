@@ -14,7 +14,8 @@ const IMPORTS: &str = "imports";
 
 /// The main file with the drop-in among its imports. `with_drop_in` shows the files with the drop-in in its place.
 ///
-/// A file that imports it already, perhaps by a pattern, stays as it is.
+/// A file that imports it already, perhaps by a pattern, stays as it is. A relative pattern is not enough: which directory it
+/// counts from depends on containerd's version. Where it does match, a second name does no harm.
 pub(crate) fn add(target: &Target, drop_in: &Path, with_drop_in: &View) -> Result<String> {
     let path = drop_in.to_string_lossy();
     let Some(text) = with_drop_in.read(&target.config)? else {
@@ -22,7 +23,7 @@ pub(crate) fn add(target: &Target, drop_in: &Path, with_drop_in: &View) -> Resul
         let import = value(Array::from_iter([path.as_ref()]));
         return Ok(format!("version = {version}\nimports = {import}\n"));
     };
-    let files = Configuration::load(target, with_drop_in)?.files();
+    let files = Configuration::certain_files(target, with_drop_in)?;
     if files.iter().any(|file| file == drop_in) {
         return Ok(text);
     }

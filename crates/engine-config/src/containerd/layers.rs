@@ -34,6 +34,25 @@ impl Configuration {
     /// # Errors
     /// A file that is not as it must be; an import that does not exist, with which containerd does not start.
     pub fn load(target: &Target, view: &View) -> Result<Configuration> {
+        Configuration::with(target, view, |_| true)
+    }
+
+    /// The files that every containerd reads. Up to 1.7 it lets a relative pattern count from the daemon's working
+    /// directory, not from that of the file; a relative path without a pattern counts from the file in all of them.
+    ///
+    /// # Errors
+    /// As with [`Configuration::load`].
+    pub fn certain_files(target: &Target, view: &View) -> Result<Vec<PathBuf>> {
+        let certain = |import: &str| !is_pattern(import) || Path::new(import).is_absolute();
+        Ok(Configuration::with(target, view, certain)?.files())
+    }
+
+    /// Reads the main file and all that it imports by the entries that are `followed`.
+    fn with(
+        target: &Target,
+        view: &View,
+        followed: impl Fn(&str) -> bool,
+    ) -> Result<Configuration> {
         let mut layers: Vec<Layer> = Vec::new();
         let mut seen = HashSet::new();
         let mut pending = VecDeque::from([target.config.clone()]);
@@ -51,7 +70,7 @@ impl Configuration {
                     format!("{} does not exist", path.display()),
                 ));
             };
-            pending.extend(imported(view, &layer)?);
+            pending.extend(imported(view, &layer, &followed)?);
             layers.push(layer);
         }
         let version = match layers.first() {
@@ -118,16 +137,24 @@ pub(super) fn new_version(major: Option<u32>) -> i64 {
     if major.is_some_and(|m| m >= 2) { 3 } else { 2 }
 }
 
-/// The files that a file imports: relative to it, patterns with `*` expanded.
-fn imported(view: &View, layer: &Layer) -> Result<Vec<PathBuf>> {
+/// The files that a file imports: relative to it, patterns expanded.
+fn imported(view: &View, layer: &Layer, followed: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let directory = layer.path.parent().unwrap_or(Path::new("/"));
     let mut files = Vec::new();
     for import in layer.strings(&["imports"])? {
+        if !followed(&import) {
+            continue;
+        }
         let path = directory.join(import);
         match path.to_str() {
-            Some(pattern) if pattern.contains('*') => files.extend(view.glob(pattern)?),
+            Some(pattern) if is_pattern(pattern) => files.extend(view.glob(pattern)?),
             _ => files.push(path),
         }
     }
     Ok(files)
+}
+
+/// containerd takes an import for a pattern only if it has this in it.
+fn is_pattern(import: &str) -> bool {
+    import.contains('*')
 }
