@@ -3,5 +3,6 @@
 
 mod drop_ins;
 mod host;
+mod others;
 mod round_trip;
 mod writing;
