@@ -29,6 +29,7 @@ impl Target {
         let mut target = Target {
             engine,
             config: file::resolve(&config)?,
+            named: config,
             drop_in: usual,
             containerd_major: None,
         };

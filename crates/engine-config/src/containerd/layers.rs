@@ -54,10 +54,11 @@ impl Configuration {
         followed: impl Fn(&str) -> bool,
     ) -> Result<Configuration> {
         let mut layers: Vec<Layer> = Vec::new();
-        let mut seen = HashSet::new();
+        // The main file may be a symlink, and import itself by the name that containerd is given.
+        let mut seen = HashSet::from([target.named.clone()]);
         let mut pending = VecDeque::from([target.config.clone()]);
         while let Some(path) = pending.pop_front() {
-            if !seen.insert(path.clone()) {
+            if !seen.insert(path.clone()) && !layers.is_empty() {
                 continue;
             }
             let Some(layer) = Layer::read(view, &path)? else {
@@ -70,7 +71,13 @@ impl Configuration {
                     format!("{} does not exist", path.display()),
                 ));
             };
-            pending.extend(imported(view, &layer, &followed)?);
+            let name = if layers.is_empty() {
+                &target.named
+            } else {
+                &path
+            };
+            let directory = name.parent().unwrap_or(Path::new("/"));
+            pending.extend(imported(view, &layer, directory, &followed)?);
             layers.push(layer);
         }
         let version = match layers.first() {
@@ -137,9 +144,13 @@ pub(super) fn new_version(major: Option<u32>) -> i64 {
     if major.is_some_and(|m| m >= 2) { 3 } else { 2 }
 }
 
-/// The files that a file imports: relative to it, patterns expanded.
-fn imported(view: &View, layer: &Layer, followed: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
-    let directory = layer.path.parent().unwrap_or(Path::new("/"));
+/// The files that a file in this directory imports: relative to it, patterns expanded.
+fn imported(
+    view: &View,
+    layer: &Layer,
+    directory: &Path,
+    followed: impl Fn(&str) -> bool,
+) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for import in layer.strings(&["imports"])? {
         if !followed(&import) {

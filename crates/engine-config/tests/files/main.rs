@@ -5,4 +5,5 @@ mod drop_ins;
 mod host;
 mod others;
 mod round_trip;
+mod symlinks;
 mod writing;
