@@ -200,7 +200,7 @@ impl<'a> Known<'a> {
             (None, _) => docker::strip(config, text, names, before),
             // An import of a file that is gone would keep containerd from starting.
             (Some(drop_in), Engine::Containerd) => {
-                containerd::remove_import(config, drop_in, text, before)
+                containerd::remove_import(self.target, drop_in, text, before)
             }
             _ => Ok(text.to_owned()),
         }

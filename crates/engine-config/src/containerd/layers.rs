@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use super::paths::{clean, is_pattern, translated};
 use crate::document::Layer;
 use crate::error::{Error, Result};
 use crate::target::Target;
@@ -17,6 +18,9 @@ pub(super) const PLUGINS: [&str; 3] = [
 
 /// The oldest configuration version that only containerd 2 understands.
 const VERSION_OF_CONTAINERD_2: i64 = 3;
+
+/// More files than anybody has. Through directories that are symlinks, a file can import itself by ever longer paths.
+const FILES_LIMIT: usize = 500;
 
 /// All files that were read.
 pub(super) struct Configuration {
@@ -55,7 +59,7 @@ impl Configuration {
     ) -> Result<Configuration> {
         let mut layers: Vec<Layer> = Vec::new();
         // The main file may be a symlink, and import itself by the name that containerd is given.
-        let mut seen = HashSet::from([target.named.clone()]);
+        let mut seen = HashSet::from([clean(&target.named)]);
         let mut pending = VecDeque::from([target.config.clone()]);
         while let Some(path) = pending.pop_front() {
             if !seen.insert(path.clone()) && !layers.is_empty() {
@@ -79,6 +83,10 @@ impl Configuration {
             let directory = name.parent().unwrap_or(Path::new("/"));
             pending.extend(imported(view, &layer, directory, &followed)?);
             layers.push(layer);
+            if layers.len() > FILES_LIMIT {
+                let reason = format!("they lead to more than {FILES_LIMIT} files");
+                return Err(Error::content(&target.config, "imports", reason));
+            }
         }
         let version = match layers.first() {
             Some(main) => main.integer(&["version"])?,
@@ -156,16 +164,13 @@ fn imported(
         if !followed(&import) {
             continue;
         }
-        let path = directory.join(import);
+        let path = clean(&directory.join(import));
         match path.to_str() {
-            Some(pattern) if is_pattern(pattern) => files.extend(view.glob(pattern)?),
+            Some(pattern) if is_pattern(pattern) => {
+                files.extend(view.glob(&translated(pattern))?);
+            }
             _ => files.push(path),
         }
     }
     Ok(files)
-}
-
-/// containerd takes an import for a pattern only if it has this in it.
-fn is_pattern(import: &str) -> bool {
-    import.contains('*')
 }

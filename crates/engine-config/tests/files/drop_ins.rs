@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use engine_config::{Engine, Error, Status};
+use engine_config::{Engine, Error};
 
 use crate::host::Host;
 
@@ -123,51 +123,6 @@ fn containerd_2_gets_our_runtimes_only_because_it_merges_at_every_depth() {
          runtime_type = \"io.containerd.runc.v2\"\n\n\
          [plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.inject.options]\nSystemdCgroup = true\nBinaryName = \"/bin/true\"\n"
     );
-}
-
-#[test]
-fn imports_are_added_once_and_a_pattern_that_has_the_file_is_enough() {
-    let host = Host::with(
-        Engine::Containerd,
-        "# top\nversion = 2\nimports = [\"a.toml\"] # why\n[grpc]\n",
-    );
-    fs::write(host.directory.path().join("etc/a.toml"), "").unwrap();
-    let path = host.target().unwrap().drop_in.unwrap();
-    host.configure("inject", false).unwrap();
-    assert_eq!(
-        fs::read_to_string(host.config()).unwrap(),
-        format!(
-            "# top\nversion = 2\nimports = [\"a.toml\", {:?}] # why\n[grpc]\n",
-            path
-        )
-    );
-
-    let host = Host::new(Engine::Containerd);
-    let pattern = host.directory.path().join("etc/conf.d/*.toml");
-    let text = format!("version = 2\nimports = [{pattern:?}]\n");
-    fs::write(host.config(), &text).unwrap();
-    host.configure("inject", false).unwrap();
-    assert_eq!(fs::read_to_string(host.config()).unwrap(), text);
-}
-
-/// containerd 1.6 lets `conf.d/*.toml` count from its working directory, so it found no drop-in and ran no hook.
-#[test]
-fn a_relative_pattern_does_not_count_as_an_import_of_the_drop_in() {
-    let text = "version = 2\nimports = [\"conf.d/*.toml\"]\n";
-    let host = Host::with(Engine::Containerd, text);
-    let path = host.target().unwrap().drop_in.unwrap();
-    for _ in 0..2 {
-        assert!(host.configure("inject", true).unwrap().is_empty());
-        assert_eq!(
-            fs::read_to_string(host.config()).unwrap(),
-            format!("version = 2\nimports = [\"conf.d/*.toml\", {path:?}]\n")
-        );
-        let status = Status::read(&host.store(), &host.target().unwrap()).unwrap();
-        assert_eq!(status.effective.files, [host.config(), path.clone()]);
-        assert!(!status.outdated);
-    }
-    host.unconfigure("inject").unwrap();
-    assert_eq!(fs::read_to_string(host.config()).unwrap(), text);
 }
 
 #[test]

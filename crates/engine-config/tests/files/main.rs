@@ -3,6 +3,7 @@
 
 mod drop_ins;
 mod host;
+mod imports;
 mod others;
 mod round_trip;
 mod symlinks;
