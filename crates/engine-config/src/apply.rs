@@ -40,24 +40,22 @@ impl Plan<'_> {
     }
 
     fn write_all(&self) -> Result<()> {
-        for (done, change) in self.changes.iter().enumerate() {
-            let Err(e) = self.write(change) else {
-                continue;
+        let Err(mut e) = all_or_none(&self.changes, |change| self.write(change)) else {
+            if self.new.is_none() {
+                self.remove_directories();
+            }
+            return Ok(());
+        };
+        self.remove_directories();
+        // What could not be put back is still ours: the record that explains it stays.
+        if !e.is_half_done() {
+            let restored = match &self.old {
+                Some(old) => self.store.save(self.target, old),
+                None => self.store.tidy(self.target, self.new.as_ref(), None),
             };
-            for change in self.changes[..done].iter().rev() {
-                self.write(&reversed(change))?;
-            }
-            self.remove_directories();
-            match &self.old {
-                Some(old) => self.store.save(self.target, old)?,
-                None => self.store.tidy(self.target, self.new.as_ref(), None)?,
-            }
-            return Err(e);
+            e = e.and(restored.err());
         }
-        if self.new.is_none() {
-            self.remove_directories();
-        }
-        Ok(())
+        Err(e)
     }
 
     fn write(&self, change: &Change) -> Result<()> {
@@ -87,10 +85,59 @@ impl Plan<'_> {
     }
 }
 
+/// Makes the changes in order. When one fails, all before it are undone as far as possible, the last first.
+fn all_or_none(changes: &[Change], write: impl Fn(&Change) -> Result<()>) -> Result<()> {
+    for (done, change) in changes.iter().enumerate() {
+        if let Err(e) = write(change) {
+            let undone = changes[..done].iter().rev();
+            let failures = undone.filter_map(|change| write(&reversed(change)).err());
+            return Err(failures.fold(e, |e, failure| e.and(Some(failure))));
+        }
+    }
+    Ok(())
+}
+
 fn reversed(change: &Change) -> Change {
     Change {
         path: change.path.clone(),
         before: change.after.clone(),
         after: change.before.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn undoing_goes_on_after_a_failure_and_all_errors_are_told() {
+        let change = |name: &str| Change {
+            path: PathBuf::from(name),
+            before: Some("before".into()),
+            after: Some("after".into()),
+        };
+        let changes = ["a", "b", "c", "d", "e"].map(change);
+        let written = RefCell::new(Vec::new());
+        let error = all_or_none(&changes, |change| {
+            let name = change.path.display().to_string();
+            let text = change.after.clone().unwrap();
+            if (name == "d" && text == "after")
+                || (["b", "c"].contains(&&*name) && text == "before")
+            {
+                return Err(Error::file(&change.path, format!("no {text}")));
+            }
+            written.borrow_mut().push(format!("{name} {text}"));
+            Ok(())
+        });
+        let error = error.unwrap_err();
+        let told =
+            "d: no after; and putting back what was there failed: c: no before; b: no before";
+        assert_eq!(error.to_string(), told);
+        assert!(error.is_half_done());
+        let wanted = ["a after", "b after", "c after", "a before"];
+        assert_eq!(written.into_inner(), wanted);
     }
 }

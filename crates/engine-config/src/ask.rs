@@ -34,7 +34,7 @@ pub struct Answer {
 /// # Errors
 /// What the program said when it failed, for example because its daemon does not run.
 pub fn ask(target: &Target) -> Option<std::result::Result<Answer, String>> {
-    let is_usual = target.config == target.engine.default_config();
+    let is_usual = target.named == target.engine.default_config();
     let (name, args): (_, &[&str]) = match target.engine {
         Engine::Containerd => ("containerd", &["config", "dump"]),
         _ if !is_usual => return None,
@@ -47,7 +47,7 @@ pub fn ask(target: &Target) -> Option<std::result::Result<Answer, String>> {
     }
     let mut command = Command::new(name);
     if target.engine == Engine::Containerd {
-        command.arg("--config").arg(&target.config);
+        command.arg("--config").arg(&target.named);
     }
     command.args(args);
     let shown = shown(&command);
@@ -111,6 +111,7 @@ fn toml(target: &Target, text: &str) -> Result<(Option<String>, Vec<String>)> {
     view.put(place, Some(document.to_string()));
     let target = Target {
         config: place.to_owned(),
+        named: place.to_owned(),
         ..target.clone()
     };
     let effective = effective(&target, &view)?;

@@ -55,6 +55,16 @@ impl Engine {
         matches!(self, Engine::Docker | Engine::Crio)
     }
 
+    /// Where the runtime of that name stands in a file: a JSON pointer, or a TOML key below that of containerd's CRI plugin.
+    pub(crate) fn place_of(self, runtime: &str) -> String {
+        match self {
+            Engine::Docker => format!("/runtimes/{runtime}"),
+            Engine::Containerd => format!("containerd.runtimes.{runtime}"),
+            Engine::Crio => format!("crio.runtime.runtimes.{runtime}"),
+            Engine::Podman => format!("engine.runtimes.{runtime}"),
+        }
+    }
+
     /// The runtime that the engine uses when its configuration says nothing; `None` where that depends on its version.
     pub fn built_in_default(self) -> Option<&'static str> {
         match self {

@@ -39,6 +39,17 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Something failed, and so did undoing what had been done before it.
+    #[error(
+        "{cause}; and putting back what was there failed: {}",
+        joined(failures)
+    )]
+    HalfDone {
+        /// What failed first.
+        cause: Box<Error>,
+        /// What failed while it was undone.
+        failures: Vec<Error>,
+    },
     /// What was asked for makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -56,6 +67,24 @@ impl Error {
         }
     }
 
+    /// This error, and one of undoing what had been done before it.
+    pub(crate) fn and(self, failure: Option<Error>) -> Error {
+        let Some(failure) = failure else {
+            return self;
+        };
+        let (cause, mut failures) = match self {
+            Error::HalfDone { cause, failures } => (cause, failures),
+            cause => (Box::new(cause), Vec::new()),
+        };
+        failures.push(failure);
+        Error::HalfDone { cause, failures }
+    }
+
+    /// Whether something could not be undone.
+    pub(crate) fn is_half_done(&self) -> bool {
+        matches!(self, Error::HalfDone { .. })
+    }
+
     pub(crate) fn content(path: &Path, place: impl ToString, reason: impl ToString) -> Error {
         Error::Content {
             path: path.to_owned(),
@@ -70,6 +99,11 @@ impl Error {
             reason: reason.to_string(),
         }
     }
+}
+
+fn joined(errors: &[Error]) -> String {
+    let errors: Vec<String> = errors.iter().map(Error::to_string).collect();
+    errors.join("; ")
 }
 
 /// `no such file or directory (ENOENT)` instead of the standard library's `No such file or directory (os error 2)`.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::containerd::clean;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file;
@@ -23,17 +24,21 @@ impl Target {
         let config = absolute(config.unwrap_or(engine.default_config()))?;
         let usual = match engine {
             Engine::Docker => None,
-            Engine::Containerd => Some(config.with_file_name("conf.d").join("99-lxcri.toml")),
+            Engine::Containerd => Some(clean(&config.with_file_name("conf.d/99-lxcri.toml"))),
             Engine::Crio | Engine::Podman => Some(drop_in_directory(&config).join("99-lxcri.conf")),
         };
         let mut target = Target {
             engine,
             config: file::resolve(&config)?,
+            named: config,
             drop_in: usual,
             containerd_major: None,
         };
         let recorded = store.load(&target)?.and_then(|record| record.drop_in);
-        let given = drop_in.map(absolute).transpose()?;
+        let mut given = drop_in.map(absolute).transpose()?;
+        if engine == Engine::Containerd {
+            given = given.as_deref().map(clean);
+        }
         match (given, recorded) {
             (Some(_), _) if engine == Engine::Docker => {
                 return Err(Error::Usage("docker has no drop-in files".into()));

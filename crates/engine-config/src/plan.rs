@@ -35,10 +35,13 @@ impl<'a> Plan<'a> {
     /// Makes the runtime known to the engine, or corrects what is known of it. A runtime that is the default already stays it.
     ///
     /// # Errors
-    /// When a file cannot be read or is not as the engine wants it.
+    /// When a file cannot be read or is not as the engine wants it, or somebody else has given another runtime that name.
     pub fn configure(store: &'a Store, target: &'a Target, runtime: &Runtime) -> Result<Plan<'a>> {
         let known = Known::read(store, target, &[])?;
         let mut runtimes = known.runtimes();
+        if !runtimes.iter().any(|r| r.name == runtime.name) {
+            known.refuse_another(runtime)?;
+        }
         match runtimes.iter_mut().find(|r| r.name == runtime.name) {
             Some(r) => {
                 r.path.clone_from(&runtime.path);
@@ -197,9 +200,34 @@ impl<'a> Known<'a> {
             (None, _) => docker::strip(config, text, names, before),
             // An import of a file that is gone would keep containerd from starting.
             (Some(drop_in), Engine::Containerd) => {
-                containerd::remove_import(config, drop_in, text, before)
+                containerd::remove_import(self.target, drop_in, text, before)
             }
             _ => Ok(text.to_owned()),
+        }
+    }
+
+    /// A runtime of that name that we have not configured would be overridden, and in Docker's file be lost. One that leads to
+    /// the same program is taken over.
+    fn refuse_another(&self, runtime: &Runtime) -> Result<()> {
+        let mut view = View::default();
+        view.put(&self.target.config, self.base.clone());
+        if let Some(path) = &self.target.drop_in {
+            view.put(path, None);
+        }
+        let effective = effective(self.target, &view)?;
+        match effective.runtimes.get(&runtime.name) {
+            Some(found) if !runtime.is(Path::new(&found.value)) => {
+                let place = self.target.engine.place_of(&runtime.name);
+                let what = match found.value.as_str() {
+                    "" => "without a path",
+                    program => program,
+                };
+                let reason = format!(
+                    "lxcri-ctl has not configured this runtime ({what}); choose another --name"
+                );
+                Err(Error::content(&found.file, place, reason))
+            }
+            _ => Ok(()),
         }
     }
 

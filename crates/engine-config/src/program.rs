@@ -6,13 +6,14 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What the program prints. An error is the last line that it wrote to stderr, or why it did not run.
+/// What the program prints, run where daemons run: relative names in their files can count from there. An error is the last line that it wrote to stderr, or why it did not run.
 pub(crate) fn output(command: &mut Command, patience: Duration) -> Result<String, String> {
     let failed = |e: std::io::Error| e.to_string();
     // Files, not pipes: a program that prints much is not held up, and a grandchild that keeps them open holds up nobody.
     let mut stdout = tempfile::tempfile().map_err(failed)?;
     let mut stderr = tempfile::tempfile().map_err(failed)?;
     let mut child = command
+        .current_dir("/")
         .stdin(Stdio::null())
         .stdout(stdout.try_clone().map_err(failed)?)
         .stderr(stderr.try_clone().map_err(failed)?)
@@ -60,4 +61,15 @@ pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_run_where_daemons_run() {
+        let said = output(&mut Command::new("pwd"), Duration::from_secs(10));
+        assert_eq!(said.as_deref(), Ok("/\n"));
+    }
 }

@@ -39,6 +39,12 @@ impl Runtime {
         })
     }
 
+    /// Whether a path leads to this runtime's program.
+    pub(crate) fn is(&self, path: &Path) -> bool {
+        let real = |path: &Path| path.is_absolute().then(|| path.canonicalize().ok())?;
+        path == self.path || real(path).is_some_and(|found| Some(found) == real(&self.path))
+    }
+
     /// The path as text; it was checked when the runtime was made.
     pub(crate) fn program(&self) -> String {
         self.path.to_string_lossy().into_owned()

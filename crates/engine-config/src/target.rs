@@ -9,8 +9,10 @@ use crate::engine::Engine;
 pub struct Target {
     /// The engine.
     pub engine: Engine,
-    /// Its configuration file, absolute and without symlinks.
+    /// Its configuration file, absolute and without symlinks: what is read and replaced.
     pub config: PathBuf,
+    /// The same file by the name that the engine is given, perhaps a symlink. Drop-ins and relative imports are beside this one.
+    pub named: PathBuf,
     /// The file of our own, for the engines that have drop-ins.
     pub drop_in: Option<PathBuf>,
     /// The major version of the containerd that reads the files, where it is known.

@@ -60,7 +60,8 @@ impl View {
         let bad = |e: glob::PatternError| Error::content(Path::new(pattern), "imports", e);
         let options = glob::MatchOptions {
             require_literal_separator: true,
-            ..glob::MatchOptions::default()
+            // `default()` would not tell upper case from lower case.
+            ..glob::MatchOptions::new()
         };
         let compiled = glob::Pattern::new(pattern).map_err(bad)?;
         let found = glob::glob_with(pattern, options).map_err(bad)?.flatten();

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml_edit::{Array, Item, value};
 
 use super::layers::{Configuration, new_version};
+use super::paths::clean;
 use crate::document::parse;
 use crate::error::Result;
 use crate::target::Target;
@@ -14,7 +15,8 @@ const IMPORTS: &str = "imports";
 
 /// The main file with the drop-in among its imports. `with_drop_in` shows the files with the drop-in in its place.
 ///
-/// A file that imports it already, perhaps by a pattern, stays as it is.
+/// A file that imports it already, perhaps by a pattern, stays as it is. A relative pattern is not enough: which directory it
+/// counts from depends on containerd's version. Where it does match, a second name does no harm.
 pub(crate) fn add(target: &Target, drop_in: &Path, with_drop_in: &View) -> Result<String> {
     let path = drop_in.to_string_lossy();
     let Some(text) = with_drop_in.read(&target.config)? else {
@@ -22,7 +24,7 @@ pub(crate) fn add(target: &Target, drop_in: &Path, with_drop_in: &View) -> Resul
         let import = value(Array::from_iter([path.as_ref()]));
         return Ok(format!("version = {version}\nimports = {import}\n"));
     };
-    let files = Configuration::load(target, with_drop_in)?.files();
+    let files = Configuration::certain_files(target, with_drop_in)?;
     if files.iter().any(|file| file == drop_in) {
         return Ok(text);
     }
@@ -36,20 +38,24 @@ pub(crate) fn add(target: &Target, drop_in: &Path, with_drop_in: &View) -> Resul
     Ok(document.to_string())
 }
 
-/// The main file without the drop-in among its imports; an empty list goes unless `before` had one.
+/// The main file without the drop-in among its imports, however it is spelled; an empty list goes unless `before` had one.
 pub(crate) fn remove(
-    config: &Path,
+    target: &Target,
     drop_in: &Path,
     text: &str,
     before: Option<&str>,
 ) -> Result<String> {
+    let config = &target.config;
+    let directory = target.named.parent().unwrap_or(Path::new("/"));
     let mut document = parse(config, text)?;
     let Some(array) = document.get_mut(IMPORTS).and_then(Item::as_array_mut) else {
         return Ok(text.to_owned());
     };
-    let at = array
-        .iter()
-        .position(|import| import.as_str().is_some_and(|i| Path::new(i) == drop_in));
+    let at = array.iter().position(|import| {
+        import
+            .as_str()
+            .is_some_and(|i| clean(&directory.join(i)) == drop_in)
+    });
     let Some(at) = at else {
         return Ok(text.to_owned());
     };

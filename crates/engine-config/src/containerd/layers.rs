@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use super::paths::{clean, is_pattern, translated};
 use crate::document::Layer;
 use crate::error::{Error, Result};
 use crate::target::Target;
@@ -17,6 +18,9 @@ pub(super) const PLUGINS: [&str; 3] = [
 
 /// The oldest configuration version that only containerd 2 understands.
 const VERSION_OF_CONTAINERD_2: i64 = 3;
+
+/// More files than anybody has. Through directories that are symlinks, a file can import itself by ever longer paths.
+const FILES_LIMIT: usize = 500;
 
 /// All files that were read.
 pub(super) struct Configuration {
@@ -34,11 +38,31 @@ impl Configuration {
     /// # Errors
     /// A file that is not as it must be; an import that does not exist, with which containerd does not start.
     pub fn load(target: &Target, view: &View) -> Result<Configuration> {
+        Configuration::with(target, view, |_| true)
+    }
+
+    /// The files that every containerd reads. Up to 1.7 it lets a relative pattern count from the daemon's working
+    /// directory, not from that of the file; a relative path without a pattern counts from the file in all of them.
+    ///
+    /// # Errors
+    /// As with [`Configuration::load`].
+    pub fn certain_files(target: &Target, view: &View) -> Result<Vec<PathBuf>> {
+        let certain = |import: &str| !is_pattern(import) || Path::new(import).is_absolute();
+        Ok(Configuration::with(target, view, certain)?.files())
+    }
+
+    /// Reads the main file and all that it imports by the entries that are `followed`.
+    fn with(
+        target: &Target,
+        view: &View,
+        followed: impl Fn(&str) -> bool,
+    ) -> Result<Configuration> {
         let mut layers: Vec<Layer> = Vec::new();
-        let mut seen = HashSet::new();
+        // The main file may be a symlink, and import itself by the name that containerd is given.
+        let mut seen = HashSet::from([clean(&target.named)]);
         let mut pending = VecDeque::from([target.config.clone()]);
         while let Some(path) = pending.pop_front() {
-            if !seen.insert(path.clone()) {
+            if !seen.insert(path.clone()) && !layers.is_empty() {
                 continue;
             }
             let Some(layer) = Layer::read(view, &path)? else {
@@ -51,8 +75,18 @@ impl Configuration {
                     format!("{} does not exist", path.display()),
                 ));
             };
-            pending.extend(imported(view, &layer)?);
+            let name = if layers.is_empty() {
+                &target.named
+            } else {
+                &path
+            };
+            let directory = name.parent().unwrap_or(Path::new("/"));
+            pending.extend(imported(view, &layer, directory, &followed)?);
             layers.push(layer);
+            if layers.len() > FILES_LIMIT {
+                let reason = format!("they lead to more than {FILES_LIMIT} files");
+                return Err(Error::content(&target.config, "imports", reason));
+            }
         }
         let version = match layers.first() {
             Some(main) => main.integer(&["version"])?,
@@ -118,14 +152,23 @@ pub(super) fn new_version(major: Option<u32>) -> i64 {
     if major.is_some_and(|m| m >= 2) { 3 } else { 2 }
 }
 
-/// The files that a file imports: relative to it, patterns with `*` expanded.
-fn imported(view: &View, layer: &Layer) -> Result<Vec<PathBuf>> {
-    let directory = layer.path.parent().unwrap_or(Path::new("/"));
+/// The files that a file in this directory imports: relative to it, patterns expanded.
+fn imported(
+    view: &View,
+    layer: &Layer,
+    directory: &Path,
+    followed: impl Fn(&str) -> bool,
+) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for import in layer.strings(&["imports"])? {
-        let path = directory.join(import);
+        if !followed(&import) {
+            continue;
+        }
+        let path = clean(&directory.join(import));
         match path.to_str() {
-            Some(pattern) if pattern.contains('*') => files.extend(view.glob(pattern)?),
+            Some(pattern) if is_pattern(pattern) => {
+                files.extend(view.glob(&translated(pattern))?);
+            }
             _ => files.push(path),
         }
     }

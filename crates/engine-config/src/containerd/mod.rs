@@ -5,6 +5,7 @@
 
 mod imports;
 mod layers;
+mod paths;
 mod section;
 
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -17,6 +18,7 @@ use crate::target::Target;
 use crate::view::View;
 
 pub(crate) use imports::{add as add_import, remove as remove_import};
+pub(crate) use paths::clean;
 
 use layers::Configuration;
 use section::{RUNC_SHIM, Section, program};

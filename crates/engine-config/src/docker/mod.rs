@@ -71,9 +71,10 @@ pub(crate) fn effective(path: &Path, text: Option<&str>) -> Result<Effective> {
     let checked = check(path, text)?;
     effective.default = checked.default.map(|name| Found::new(name, path));
     for (name, runtime) in checked.runtimes {
+        // dockerd refuses an entry that has both.
         let program = runtime
-            .get("path")
-            .or(runtime.get("runtimeType"))
+            .get("runtimeType")
+            .or(runtime.get("path"))
             .and_then(Value::as_str);
         effective.runtimes.insert(
             name,

@@ -173,14 +173,14 @@ fn layers(target: &Target, view: &View) -> Result<Vec<Layer>> {
 
 /// The files in the order in which the engine reads them. CRI-O takes everything in and below its directory.
 fn files(target: &Target, view: &View) -> Result<Vec<PathBuf>> {
-    let directory = drop_in_directory(&target.config);
+    let directory = drop_in_directory(&target.named);
     if target.engine == Engine::Crio {
         let mut files = vec![target.config.clone()];
         files.extend(view.walk(&directory)?);
         return Ok(files);
     }
     let mut files = Vec::new();
-    if target.config == Engine::Podman.default_config() {
+    if target.named == Engine::Podman.default_config() {
         files.push(PathBuf::from(PODMAN_VENDOR));
     }
     files.push(target.config.clone());

@@ -126,29 +126,6 @@ fn containerd_2_gets_our_runtimes_only_because_it_merges_at_every_depth() {
 }
 
 #[test]
-fn imports_are_added_once_and_a_pattern_that_has_the_file_is_enough() {
-    let host = Host::with(
-        Engine::Containerd,
-        "# top\nversion = 2\nimports = [\"a.toml\"] # why\n[grpc]\n",
-    );
-    fs::write(host.directory.path().join("etc/a.toml"), "").unwrap();
-    let path = host.target().unwrap().drop_in.unwrap();
-    host.configure("inject", false).unwrap();
-    assert_eq!(
-        fs::read_to_string(host.config()).unwrap(),
-        format!(
-            "# top\nversion = 2\nimports = [\"a.toml\", {:?}] # why\n[grpc]\n",
-            path
-        )
-    );
-
-    let text = "version = 2\nimports = [\"conf.d/*.toml\"]\n";
-    let host = Host::with(Engine::Containerd, text);
-    host.configure("inject", false).unwrap();
-    assert_eq!(fs::read_to_string(host.config()).unwrap(), text);
-}
-
-#[test]
 fn a_later_file_that_goes_before_ours_is_told() {
     let host = Host::with(
         Engine::Containerd,

@@ -3,5 +3,8 @@
 
 mod drop_ins;
 mod host;
+mod imports;
+mod others;
 mod round_trip;
+mod symlinks;
 mod writing;

@@ -167,12 +167,22 @@ fn without_the_record_or_the_backup_configuring_again_can_be_undone() {
 }
 
 #[test]
-fn a_runtime_that_was_there_before_us_is_forgotten_too() {
-    let text = "{\"runtimes\": {\"inject\": {\"path\": \"/old\", \"runtimeArgs\": [\"-x\"]}}}";
-    let host = Host::with(Engine::Docker, text);
+fn our_runtime_that_was_there_before_the_record_is_taken_over_and_forgotten_too() {
+    let link = tempfile::tempdir().unwrap();
+    let link = link.path().join("link");
+    symlink("/bin/true", &link).unwrap();
+    let path = link.to_str().unwrap();
+    let text = format!(
+        "{{\"runtimes\": {{\"inject\": {{\"path\": \"{path}\", \"runtimeArgs\": [\"-x\"]}}}}}}"
+    );
+    let host = Host::with(Engine::Docker, &text);
     host.configure("inject", false).unwrap();
     let after = fs::read_to_string(host.config()).unwrap();
-    assert_eq!(after, text.replace("/old", "/bin/true"));
+    assert_eq!(after, text.replace(path, "/bin/true"));
+    // The record explains it now, wherever the program moves.
+    let (store, target) = (host.store(), host.target().unwrap());
+    let moved = Runtime::new("inject", Path::new("/bin/false"), false).unwrap();
+    Plan::configure(&store, &target, &moved).unwrap();
     host.unconfigure("inject").unwrap();
     assert_eq!(fs::read_to_string(host.config()).unwrap(), "{}");
 }
