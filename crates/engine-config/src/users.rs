@@ -20,8 +20,9 @@ pub fn containers_of(path: &Path) -> Vec<String> {
     for process in processes() {
         let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
         match name.trim_end() {
-            "conmon" => found.extend(of_conmon(&process, path)),
-            // The kernel cuts names at 15 bytes. Whoever calls a process so does not yet say where we look.
+            // Anybody can call a process so. What it says then is not what an engine says, nor where we look.
+            "conmon" if is_trusted(&process) => found.extend(of_conmon(&process, path)),
+            // The kernel cuts names at 15 bytes.
             "containerd-shim" if is_trusted(&process) => found.extend(of_shim(&process, path)),
             _ => {}
         }

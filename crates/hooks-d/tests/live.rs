@@ -137,6 +137,37 @@ fn a_directory_that_others_can_write_to_keeps_what_was_read_before() {
 }
 
 #[test]
+fn a_later_directory_overrides_one_that_cannot_be_read_any_more() {
+    if !need_root() {
+        return;
+    }
+    let tree = Tree::new();
+    tree.hook("usr/a.json", &["usr a"]);
+    tree.hook("usr/b.json", &["usr b"]);
+    tree.hook("usr/c.json", &["usr c"]);
+    fs::create_dir(tree.path("etc")).unwrap();
+    let live = start(&tree, &["usr", "etc"]);
+    fs::set_permissions(tree.path("usr"), fs::Permissions::from_mode(0o777)).unwrap();
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    assert_eq!(selected(&live.current()), ["usr a", "usr b", "usr c"]);
+    tree.hook("etc/a.json", &["etc a"]);
+    tree.link("etc/b.json", "/dev/null");
+    until_selected(&live, &["etc a", "usr c"]);
+    assert!(live.current().verdict().is_ok());
+    // An earlier one does not.
+    fs::remove_file(tree.path("etc/b.json")).unwrap();
+    fs::set_permissions(tree.path("usr"), fs::Permissions::from_mode(0o755)).unwrap();
+    until_selected(&live, &["etc a", "usr b", "usr c"]);
+    fs::set_permissions(tree.path("etc"), fs::Permissions::from_mode(0o777)).unwrap();
+    until(&live, "the problem", |files| {
+        files.problems().next().is_some()
+    });
+    assert_eq!(selected(&live.current()), ["etc a", "usr b", "usr c"]);
+}
+
+#[test]
 fn hooks_json_is_watched() {
     let tree = Tree::new();
     let json = |n: &str| format!(r#"{{"poststop": [{{"path": "/bin/true", "args": ["{n}"]}}]}}"#);

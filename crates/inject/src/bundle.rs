@@ -182,12 +182,18 @@ impl Bundle {
         let made = match make() {
             Err(Errno::EEXIST) => {
                 unlinkat(&*self.dir, TEMPORARY, UnlinkatFlags::NoRemoveDir)
-                    .map_err(self.call("unlinkat(temporary)"))?;
+                    .map_err(|errno| self.in_the_way(errno))?;
                 make()
             }
             made => made,
         };
         made.map_err(self.call("openat(temporary)"))
+    }
+
+    /// An error about what stands in the place of the temporary file and was not made here, such as a directory.
+    fn in_the_way(&self, errno: Errno) -> BundleError {
+        let reason = CallError::of("unlinkat")(errno).to_string();
+        BundleError::about(&self.path.join(TEMPORARY), reason)
     }
 
     /// The path of its config.json.
@@ -207,4 +213,24 @@ impl Bundle {
 
 fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has to remove it needs its path.
+    #[test]
+    fn a_directory_in_the_place_of_the_temporary_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CONFIG_FILE), "{}").unwrap();
+        let temporary = dir.path().join(TEMPORARY);
+        std::fs::create_dir(&temporary).unwrap();
+        let bundle = Bundle::open(dir.path()).unwrap();
+        let config = bundle.read().unwrap();
+        let error = bundle.replace(&config, b"{ }", false).unwrap_err();
+        let expected = format!("{}: unlinkat: ", temporary.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(bundle.read().unwrap().content, b"{}");
+    }
 }

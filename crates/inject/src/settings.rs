@@ -119,21 +119,21 @@ impl Resolved {
             Some(_) => RUNTIME_VARIABLE.to_owned(),
             None => format!("{}: runtimes", file.display()),
         };
-        let names: Vec<OsString> = match (variable, key) {
-            (Some(name), _) => vec![name],
-            (None, Some(names)) => names.into_iter().map(OsString::from).collect(),
-            (None, None) => DEFAULT_RUNTIMES.map(OsString::from).to_vec(),
+        let from_variable = variable.map(|name| vec![name]);
+        let from_file =
+            key.map(|names| -> Vec<OsString> { names.into_iter().map(OsString::from).collect() });
+        let mut next = from_variable.into_iter().chain(from_file);
+        let defaults = || DEFAULT_RUNTIMES.map(OsString::from).to_vec();
+        let Some(names) = next.next() else {
+            return defaults();
         };
-        let wrong = names.iter().find(|name| !is_runtime(name));
-        match wrong {
-            _ if names.is_empty() => self.note(place, "names no runtime"),
-            Some(name) => self.note(
-                place,
-                format!("{name:?} is neither an absolute path nor a bare name"),
-            ),
-            None => return names,
-        }
-        DEFAULT_RUNTIMES.map(OsString::from).to_vec()
+        let Some(reason) = objection(&names) else {
+            return names;
+        };
+        self.note(place, reason);
+        // What creates nothing is passed on to a runtime all the same: to the file's if the variable is wrong.
+        next.find(|names| objection(names).is_none())
+            .unwrap_or_else(defaults)
     }
 
     fn dirs(
@@ -176,6 +176,17 @@ impl Resolved {
     fn note(&mut self, place: String, reason: impl Into<String>) {
         self.problem.get_or_insert((place, reason.into()));
     }
+}
+
+/// What is wrong with a list of runtimes.
+fn objection(names: &[OsString]) -> Option<String> {
+    if names.is_empty() {
+        return Some("names no runtime".to_owned());
+    }
+    let wrong = names.iter().find(|name| !is_runtime(name))?;
+    Some(format!(
+        "{wrong:?} is neither an absolute path nor a bare name"
+    ))
 }
 
 /// An absolute path, or a name that is looked up.

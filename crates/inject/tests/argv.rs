@@ -176,9 +176,17 @@ fn calls_that_no_runtime_takes_are_passed_on() {
         "run --help",
         "create -h",
         "create -b B --usage",
+        "--version create",
+        "--help create",
+        "-v create -b B ID",
+        "-h run",
+        "-V create",
+        "--root R -version create ID",
+        "-sv create ID",
     ] {
         assert_eq!(bundle(line), "-", "{line}");
     }
+    assert_eq!(bundle("--version=false create -b B ID"), "B");
     assert_eq!(bundle("create --help=false -b B ID"), "B");
 }
 
@@ -195,6 +203,16 @@ fn another_file_than_config_json_is_noticed() {
         "run -fc.json ID",
     ] {
         assert_eq!(other(line).as_deref(), Some(OsStr::new("c.json")), "{line}");
+    }
+    // Only the long option is lxcri's; what the letter names is read by crun, whatever it is called.
+    for line in [
+        "create -f x.toml ID",
+        "run -fx.toml ID",
+        "create ID -f=x.toml",
+        "create -df x.toml ID",
+        "create --config lxcri.toml -f x.toml ID",
+    ] {
+        assert_eq!(other(line).as_deref(), Some(OsStr::new("x.toml")), "{line}");
     }
     for line in [
         "create --config /etc/lxcri/lxcri.toml ID",

@@ -239,6 +239,15 @@ fn what_cannot_be_edited_is_refused_with_its_place() {
             "/Hooks: some runtimes read this as \"hooks\"",
         ),
         (
+            b"{\"process\":{\"args\":[\"a\"]},\"Process\":{\"args\":[\"b\"]}}",
+            "/Process: some runtimes read this as \"process\"",
+        ),
+        (
+            b"{\"MOUNTS\":[]}",
+            "/MOUNTS: some runtimes read this as \"mounts\"",
+        ),
+        (b"{\"mounts\":[],\"mounts\":[]}", "/mounts: duplicate key"),
+        (
             b"{\"annotations\":\"\"}",
             "/annotations: expected an object",
         ),

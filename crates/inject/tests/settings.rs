@@ -181,8 +181,11 @@ fn broken_settings_still_name_the_runtime_to_pass_calls_on_to() {
         ),
         ("runtimes =", &[], &["runc", "crun"]),
         ("runtimes = [\"a/b\"]\nx = 1", &[], &["runc", "crun"]),
+        // The containers of this host were made by the runtime of the file.
+        ("runtimes = [\"crun\"]", &[("RUNTIME", "a/b")], &["crun"]),
+        ("", &[("RUNTIME", "a/b")], &["runc", "crun"]),
         (
-            "runtimes = [\"crun\"]",
+            "runtimes = [\"c/d\"]",
             &[("RUNTIME", "a/b")],
             &["runc", "crun"],
         ),

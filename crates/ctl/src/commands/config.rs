@@ -1,8 +1,10 @@
 //! `lxcri-ctl config`: shows, changes and checks our own configuration files.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use engine_config::{file, parse_toml};
@@ -11,6 +13,9 @@ use toml_edit::{Array, DocumentMut, Item, RawString, value};
 use crate::cli::config::{Command, Name, Named, Set};
 use crate::output::print;
 use crate::settings::{INJECT, Key, Kind, LXCRI, Settings, check};
+
+/// How long another process may hold the directory.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries out the command.
 pub fn execute(command: Command) -> Result<ExitCode> {
@@ -148,8 +153,20 @@ fn lock_directory_of(path: &Path, must_exist: bool) -> Result<Option<File>> {
     }
     let context = || format!("lock {}", directory.display());
     let file = File::open(directory).with_context(context)?;
-    file.lock().with_context(context)?;
-    Ok(Some(file))
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(e)) => return Err(e).with_context(context),
+            // Whoever may read the directory can hold it for ever.
+            Err(TryLockError::WouldBlock) if began.elapsed() >= PATIENCE => bail!(
+                "{}: locked by another process for more than {} s",
+                directory.display(),
+                PATIENCE.as_secs()
+            ),
+            Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
 fn check(named: &Named) -> Result<ExitCode> {

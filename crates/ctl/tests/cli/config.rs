@@ -83,6 +83,22 @@ fn set_makes_a_file_that_is_missing_and_refuses_what_the_program_would() {
     assert_eq!(text, "hooks-dirs = [\"/a\", \"/b\"]\n");
 }
 
+/// A lock needs no more than a directory that can be read, so anybody may hold it.
+#[test]
+fn set_does_not_wait_for_ever_for_a_directory_that_is_locked() {
+    let scene = tempfile::tempdir().unwrap();
+    let directory = fs::File::open(scene.path()).unwrap();
+    directory.lock().unwrap();
+    let args = ["config", "set", "inject", "--file", "f", "fsync", "true"];
+    run(scene.path(), &args).refused(&format!(
+        "{}: locked by another process for more than 10 s",
+        scene.path().display()
+    ));
+    assert!(!scene.path().join("f").exists());
+    drop(directory);
+    run(scene.path(), &args).success();
+}
+
 #[test]
 fn check_tells_all_problems() {
     use std::os::unix::fs::PermissionsExt;

@@ -106,6 +106,23 @@ fn validate_takes_single_files_of_both_kinds_and_misses_none() {
     assert_eq!(wrong.status, 1);
 }
 
+/// They are loaded so.
+#[test]
+fn validate_takes_hooks_json_with_keys_in_any_case() {
+    let list = r#"[{"path": "/bin/true"}]"#;
+    let scene = scene(&[
+        (
+            "wrapped.json",
+            &format!(r#"{{"Hooks": {{"Prestart": {list}}}}}"#),
+        ),
+        ("bare.json", &format!(r#"{{"POSTSTOP": {list}}}"#)),
+    ]);
+    for file in ["d/wrapped.json", "d/bare.json"] {
+        let done = run(scene.path(), &["hooks", "validate", "--any-owner", file]);
+        assert_eq!(done.success(), "1 file, 0 errors, 0 warnings\n", "{file}");
+    }
+}
+
 #[test]
 fn files_that_others_can_write_to_are_refused() {
     use std::os::unix::fs::PermissionsExt;

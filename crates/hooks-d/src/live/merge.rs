@@ -9,7 +9,7 @@ use crate::directory::order;
 use crate::files::{Content, HookFile, HookFiles};
 use crate::opened::Version;
 use crate::problem::Severity;
-use crate::source::Source;
+use crate::source::{Source, Sources};
 
 /// How long a file must have been empty before that switches it off: one that is being written is empty first.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -30,8 +30,14 @@ enum Key {
 }
 
 impl Merger {
-    /// What is in force after `found` was read while `before` was in force.
-    pub fn merge(&mut self, before: &HookFiles, found: HookFiles, now: Instant) -> HookFiles {
+    /// What is in force after `found` was read from `sources` while `before` was in force.
+    pub fn merge(
+        &mut self,
+        sources: &Sources,
+        before: &HookFiles,
+        found: HookFiles,
+        now: Instant,
+    ) -> HookFiles {
         let mut merged = found;
         let emptied = std::mem::take(&mut self.emptied);
         let last: HashMap<Key, &HookFile> = before.files.iter().map(|f| (key(f), f)).collect();
@@ -52,7 +58,7 @@ impl Merger {
                 keep(file, last);
             }
         }
-        survive(before, &mut merged);
+        survive(before, &mut merged, sources);
         merged
     }
 
@@ -79,15 +85,23 @@ fn keep(file: &mut HookFile, last: Option<&Content>) {
 }
 
 /// Brings back the files of directories that could be read and cannot be read now.
-fn survive(before: &HookFiles, merged: &mut HookFiles) {
+///
+/// A file of the same name in a later directory that can be read goes before them, as it does when all can be.
+fn survive(before: &HookFiles, merged: &mut HookFiles, sources: &Sources) {
+    let rank = |file: &HookFile| sources.list.iter().rposition(|(s, _)| *s == file.source);
     for other in &mut merged.others {
         if other.problem.severity != Severity::Error {
             continue;
         }
         let path = &other.problem.file;
         for file in before.files.iter().filter(|f| f.source.path() == path) {
-            if !matches!(file.content, Content::Bad) {
-                other.survived = true;
+            if matches!(file.content, Content::Bad) {
+                continue;
+            }
+            other.survived = true;
+            let is_later = |found: &HookFile| rank(found) > rank(file);
+            let mut same = merged.files.iter().filter(|found| key(found) == key(file));
+            if !same.any(is_later) {
                 merged.files.retain(|found| key(found) != key(file));
                 merged.files.push(file.clone());
             }

@@ -88,7 +88,7 @@ impl<F: Fn(&Arc<HookFiles>)> Worker<F> {
         let found = load(&self.sources);
         let now = Instant::now();
         let before = get(&self.current);
-        let mut files = self.merger.merge(&before, found, now);
+        let mut files = self.merger.merge(&self.sources, &before, found, now);
         let is_wrong =
             !unwatched.is_empty() || files.problems().any(|p| p.severity == Severity::Error);
         let retry = is_wrong.then(|| now + RETRY);

@@ -55,6 +55,11 @@ impl Call {
         let verb = loop {
             match scan.next(&GLOBAL) {
                 Some(Token::Word(word)) => break word,
+                // The runtime prints that, and nothing else happens whatever the command is. Only Go's take a value here.
+                Some(Token::Option {
+                    name: "help" | "usage" | "version",
+                    value: b"",
+                }) => return call,
                 Some(Token::Option { name, value }) => call.log_option(name, value),
                 Some(Token::Unknown { has_value: true }) => {}
                 Some(Token::Unknown { has_value: false }) => scan.skip_value_of_unknown(),
@@ -83,13 +88,13 @@ impl Call {
                     value,
                 } if !value.is_empty() => bundle = path(value),
                 Token::Option { name: "bundle", .. } => bundle = PathBuf::from("."),
-                // Another option of lxcri, which takes it after the command as well.
+                // Another option of lxcri, which takes it after the command as well, but has no letter for it.
                 Token::Option {
                     name: "config",
                     value,
                 } if value.ends_with(b".toml") => {}
                 Token::Option {
-                    name: "config",
+                    name: "config" | "f",
                     value,
                 } => {
                     other_config = Some(OsStr::from_bytes(value).to_owned());

@@ -69,7 +69,8 @@ pub(super) const COMMAND: Table = Table {
     short_values: &[
         (b'b', "bundle"),
         (b'c', "console-socket"),
-        (b'f', "config"),
+        // crun's letter for --config, apart from that since lxcri has the long option only.
+        (b'f', "f"),
         (b'p', "pid-file"),
     ],
     short_flags: &[(b'?', "help"), (b'd', "detach"), (b'h', "help")],

@@ -70,6 +70,10 @@ impl<'a> Document<'a> {
         let (root, open) = root(text)?;
         let hooks = root.member("", "hooks")?;
         let annotations = root.member("", "annotations")?;
+        // Conditions read these: what they see must be what the runtime makes.
+        for key in ["process", "mounts"] {
+            root.member("", key)?;
+        }
         let entries = members("/annotations", annotations)?;
         let annotation = entries.entry("/annotations", ANNOTATION)?;
         let previous = annotation.and_then(|value| Record::read(text, value, source));

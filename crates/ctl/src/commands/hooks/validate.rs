@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use engine_config::file;
-use hooks_d::{FileProblem, Place, Severity, Source, load};
+use hook_model::Phase;
+use hooks_d::{FileProblem, Place, Severity, Source, Stage, load};
 use serde_json::{Value, json};
 
 use super::{absolute, settings, sources};
@@ -146,6 +147,13 @@ fn is_hooks_json(path: &Path) -> bool {
     let Some(object) = value.as_object() else {
         return false;
     };
-    let is_stage = |key: &str| key == "hooks" || hooks_d::Stage::from_name(key).is_some();
-    !object.keys().any(|key| key.eq_ignore_ascii_case("hook")) && object.keys().any(|k| is_stage(k))
+    // In any case, as when it is loaded.
+    let stages = Phase::ALL.into_iter().map(Stage::Phase);
+    let names: Vec<&str> = stages
+        .chain([Stage::Precreate])
+        .map(|stage| stage.name())
+        .chain(["hooks"])
+        .collect();
+    let is_one = |key: &String| names.iter().any(|name| name.eq_ignore_ascii_case(key));
+    !object.keys().any(|key| key.eq_ignore_ascii_case("hook")) && object.keys().any(is_one)
 }

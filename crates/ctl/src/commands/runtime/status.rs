@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{conflicts, target};
 use crate::cli::Format;
 use crate::cli::runtime::Status as Options;
-use crate::output::print as print_text;
+use crate::output::{plain, print as print_text};
 
 /// All that is reported.
 struct Report {
@@ -93,7 +93,8 @@ impl Report {
                 runtime.path.display()
             )?;
             if !users.is_empty() {
-                writeln!(text, "in use   {}: {}", runtime.name, users.join(", "))?;
+                let users = plain(&users.join(", "));
+                writeln!(text, "in use   {}: {users}", runtime.name)?;
             }
         }
         match &self.answer {
@@ -110,7 +111,7 @@ impl Report {
             None => {}
         }
         for warning in self.warnings() {
-            writeln!(text, "warning  {warning}")?;
+            writeln!(text, "warning  {}", plain(&warning))?;
         }
         Ok(())
     }
