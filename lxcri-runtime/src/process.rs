@@ -90,7 +90,8 @@ impl Process {
         self.executed().is_some_and(|executed| executed != file)
     }
 
-    /// The same of a process that may have ended since, and that was executed from this file under the launcher's name.
+    /// The same of a process that may have ended since, and that was executed from this file under the launcher's name. `true`
+    /// when somebody has waited for it already, for then nothing tells it from a program that has ended.
     pub fn has_executed_another(&self, file: (u64, u64)) -> bool {
         match self.executed() {
             Some(executed) => executed != file,

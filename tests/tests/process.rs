@@ -304,7 +304,8 @@ fn seccomp_is_in_force_for_the_program() {
     }
 }
 
-/// Where the filter forbids what init needs to say why, or even to end, `start` fails all the same.
+/// Where the filter forbids what init needs to say why, or even to end, the command fails all the same. With `run`, because
+/// nobody else can wait for init before it is looked at.
 #[test]
 fn seccomp_does_not_hide_that_there_is_no_program() {
     let Some(runtime) = need::lxcri() else { return };
@@ -328,14 +329,12 @@ fn seccomp_does_not_hide_that_there_is_no_program() {
         bundle.config["process"]["noNewPrivileges"] = json!(true);
         bundle.config["linux"]["seccomp"] = filter.clone();
         let container = Container::new(runtime, &scratch, &mut bundle, "c");
-        container.create().success();
-        let error = container.start().failure().error();
+        let error = container.running().run().failure().error();
         assert!(
             error.contains("the program was not executed"),
             "{filter}: {error}"
         );
-        assert!(container.wait_for("stopped"), "{filter}");
-        container.delete().success();
+        assert!(!container.is_on_disk(), "{filter}");
     }
 }
 
