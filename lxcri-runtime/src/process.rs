@@ -56,9 +56,9 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// Whether a process has children, proc_pid_children(5).
-pub fn has_children(pid: i32) -> bool {
-    read(pid, &format!("task/{pid}/children")).is_some_and(|list| !list.trim().is_empty())
+/// Whether a process of one thread may have children, proc_pid_children(5): also where the kernel does not say.
+pub fn may_have_children(pid: i32) -> bool {
+    read(pid, &format!("task/{pid}/children")).is_none_or(|list| !list.trim().is_empty())
 }
 
 impl Process {

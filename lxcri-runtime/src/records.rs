@@ -123,12 +123,12 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Reads the records of a container's own file. A missing file has none; a line that was cut short by a crash is left out.
 pub fn read(path: &Path) -> Result<Vec<Record>> {
-    lines(path, |line| Record::from_line(line).map_err(Into::into))
+    records_behind(path, 0, |line| Record::from_line(line).map_err(Into::into))
 }
 
 /// Reads the records of one container in a file that several share, as [`read`].
 pub fn read_shared(path: &Path, id: &str) -> Result<Vec<Record>> {
-    let all = lines(path, |line| {
+    let all = records_behind(path, 0, |line| {
         serde_json::from_slice::<Shared>(line).map_err(Into::into)
     })?;
     let own = all.into_iter().filter(|shared| shared.id == id);
@@ -144,10 +144,7 @@ struct Shared {
     record: Record,
 }
 
-fn lines<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T>) -> Result<Vec<T>> {
-    records_behind(path, 0, parse)
-}
-
+/// Reads what `parse` makes of each line behind the first `known` bytes.
 fn records_behind<T>(
     path: &Path,
     known: u64,

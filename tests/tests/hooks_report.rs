@@ -345,7 +345,7 @@ fn nobody_in_the_container_holds_up_a_start_or_forges_a_record() {
     container.create().success();
     let started = container.start().success();
     assert!(
-        started.stderr.contains("no record of a hook"),
+        started.stderr.contains("are no record of a hook"),
         "{}",
         started.stderr
     );
@@ -355,4 +355,28 @@ fn nobody_in_the_container_holds_up_a_start_or_forges_a_record() {
     assert_eq!(container.status(), "running");
     container.delete_force().success();
     leaks::assert_none(scratch.marker());
+}
+
+/// The arguments stand in the record, however long they are.
+#[test]
+fn a_start_container_hook_with_long_arguments_leaves_its_record() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    let start = PHASES.iter().find(|phase| phase.name == "startContainer");
+    let mut args = vec!["true".to_owned()];
+    // Each byte takes six in JSON.
+    args.extend((0..300).map(|_| "\u{1}".repeat(4096)));
+    bundle.hook(
+        start.expect("a phase"),
+        json!({"path": "/bin/true", "args": args}),
+    );
+    bundle.shell("sleep 600");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    assert_eq!(container.start().success().stderr, "");
+    let file = container.root.join(&container.id).join("hooks.jsonl");
+    let records = lines(&fs::read_to_string(&file).expect("hooks.jsonl"));
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["argv"].as_array().map(Vec::len), Some(301));
 }

@@ -77,8 +77,8 @@ impl Process {
         list.call(libc::SYS_close_range, &arguments, text);
     }
 
-    /// Says that the program is executed next; what fails after that is still said. Without it, `start` could not tell a program that was executed from an
-    /// init that was killed just now.
+    /// Says that the program is executed next; what fails after that is still said. Without it, `start` could not tell a
+    /// program that was executed from an init that was killed just now.
     pub(crate) fn tell_start(&self, list: &mut List) {
         let fifo = self.holder() + 1;
         let line = list.bytes(b">\n");

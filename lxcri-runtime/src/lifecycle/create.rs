@@ -338,8 +338,8 @@ impl Attempt<'_> {
     }
 }
 
-/// Written beside and renamed, because engines read it as soon as it is there.
-/// The directory may be one in which others can write: nothing that lies there is followed.
+/// Written beside and renamed, because engines read it as soon as it is there. The directory may be one in which
+/// others can write: nothing that lies there is followed.
 fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let name = path.file_name().context("pid file has no name")?;
     let mut hidden = std::ffi::OsString::from(".");

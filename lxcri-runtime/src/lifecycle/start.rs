@@ -132,8 +132,11 @@ fn begin(
     Ok(())
 }
 
-/// Greatest length in bytes of a line from init. A record has two texts of some KiB, of which each byte may become six.
-const LINE_LIMIT: usize = 1 << 20;
+/// Greatest length in bytes of a line from init: a record has the arguments of a hook, of which each byte may become six.
+const LINE_LIMIT: usize = 6 * names::FILE_LIMIT + (1 << 20);
+
+/// How much is read before init is looked at again, in pieces.
+const PIECES: usize = 128;
 
 /// How often it is looked whether init still waits, whatever comes through the FIFO.
 const LOOK: Duration = Duration::from_millis(500);
@@ -200,6 +203,7 @@ struct Heard<'a> {
     rest: Vec<u8>,
     failed_hook: bool,
     records_heard: u32,
+    strange: bool,
     outcome: Outcome,
 }
 
@@ -210,6 +214,7 @@ impl<'a> Heard<'a> {
             rest: Vec::new(),
             failed_hook: false,
             records_heard: 0,
+            strange: false,
             outcome: Outcome::Ended,
         }
     }
@@ -217,7 +222,7 @@ impl<'a> Heard<'a> {
     /// Takes what there is, within bounds. Whether that was the end.
     fn read(&mut self, fifo: &mut File) -> io::Result<bool> {
         let mut buffer = [0; 8192];
-        for _ in 0..LINE_LIMIT / buffer.len() {
+        for _ in 0..PIECES {
             match fifo.read(&mut buffer) {
                 Ok(0) => return Ok(true),
                 Ok(count) => self.take(&buffer[..count]),
@@ -230,14 +235,15 @@ impl<'a> Heard<'a> {
     }
 
     fn take(&mut self, piece: &[u8]) {
-        self.rest.extend_from_slice(piece);
-        while let Some(end) = self.rest.iter().position(|&b| b == b'\n') {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            self.line(&line[..end]);
-        }
-        // Not from the launcher, whose lines have an end.
-        if self.rest.len() > LINE_LIMIT {
-            self.rest.clear();
+        for part in piece.split_inclusive(|&b| b == b'\n') {
+            self.rest.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.rest);
+                self.line(&line[..line.len() - 1]);
+            } else if self.rest.len() > LINE_LIMIT {
+                self.rest.clear();
+                self.stranger();
+            }
         }
     }
 
@@ -263,12 +269,20 @@ impl<'a> Heard<'a> {
             .ok()
             .filter(|r| r.phase == Phase::StartContainer && r.index == self.records_heard + 1);
         let Some(record) = record else {
-            log::warn!("the container's init sent a line that is no record of a hook");
-            return;
+            return self.stranger();
         };
         self.records_heard += 1;
         self.failed_hook = !record.succeeded();
         self.records.add(&record);
+    }
+
+    /// Says once, however much of it comes, that somebody else writes.
+    fn stranger(&mut self) {
+        if !std::mem::replace(&mut self.strange, true) {
+            log::warn!(
+                "somebody in the container writes lines to init's FIFO that are no record of a hook"
+            );
+        }
     }
 
     /// What it came to. The last line may lack its end.

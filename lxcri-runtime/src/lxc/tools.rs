@@ -310,7 +310,7 @@ pub fn destroy(container: &Container, root: &Path, hooks: Option<Duration>) -> R
             break;
         }
         // Hooks without a timeout may take as long as they like; LXC alone may not.
-        if end.is_some_and(|end| Instant::now() >= end) || !process::has_children(pid) {
+        if end.is_some_and(|end| Instant::now() >= end) || !process::may_have_children(pid) {
             // It is reaped below.
             let _ = child.kill();
             break;

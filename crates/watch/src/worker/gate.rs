@@ -112,7 +112,7 @@ impl Worker {
             Verb::Create => true,
             Verb::Start => self.start(adapter, &caller, &root, &request),
             Verb::Run => {
-                let Err(reason) = self.expect(adapter, caller, root, &request) else {
+                let Err(reason) = self.prepare(adapter, caller, root, &request) else {
                     return true;
                 };
                 // Its program might be held otherwise, and its hooks might fail.
@@ -162,7 +162,7 @@ impl Worker {
     }
 
     /// `run`: the container's program is marked.
-    fn expect(
+    fn prepare(
         self: &Arc<Self>,
         adapter: &'static Adapter,
         caller: Caller,

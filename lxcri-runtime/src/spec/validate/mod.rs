@@ -121,6 +121,14 @@ pub(super) mod testing {
         report.problems.iter().map(ToString::to_string).collect()
     }
 
+    /// What is warned about in a bundle in which nothing is wrong.
+    #[track_caller]
+    pub(crate) fn warnings(raw: &Value) -> Vec<String> {
+        let report = report(raw);
+        assert!(report.problems.is_empty(), "{}", report.problems);
+        report.warnings.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn the_small_bundle_has_no_fault() {
         let report = report(&base());
