@@ -6,11 +6,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::adapter::Adapter;
+use crate::argv;
 use crate::bundle::Config;
 use crate::file_id::FileId;
 use crate::process::{self, Identity};
 use crate::program::Program;
 use crate::worker::peer::Peer;
+
+/// How long a program is expected once its runtime says that it runs and the container's process has indeed executed it,
+/// before it is taken for one that nobody has seen.
+const EXECUTED: Duration = Duration::from_secs(5);
+/// The same where the process executes another file: an interpreter, or still the runtime's own on a busy machine.
+const UNCLEAR: Duration = Duration::from_secs(30);
+/// The same where another watcher holds the program: it lets go at a deadline of its own.
+const HELD_ELSEWHERE: Duration = Duration::from_secs(600);
 
 /// A container that a runtime is making.
 #[derive(Debug)]
@@ -50,12 +59,13 @@ struct All {
 }
 
 impl All {
-    /// Whether what is expected of a container has been asked for longer than `patience`, or is not expected at all.
-    fn is_overdue(&mut self, root: &Path, id: &str, patience: Duration) -> bool {
+    /// Whether what is expected of a container has been asked for longer than `patience` says, or is not expected at all.
+    fn is_overdue(&mut self, root: &Path, id: &str, patience: impl Fn(FileId) -> Duration) -> bool {
         let taken = self.taken.iter().any(|(r, i)| r == root && i == id);
         let mut fresh = false;
         for entry in self.entries.iter_mut().filter(|e| e.expected.is(root, id)) {
-            fresh |= entry.asked.get_or_insert_with(Instant::now).elapsed() < patience;
+            let asked = entry.asked.get_or_insert_with(Instant::now);
+            fresh |= asked.elapsed() < patience(entry.program);
         }
         !taken && !fresh
     }
@@ -142,10 +152,10 @@ impl Expectations {
         self.remove(|entry| entry.number == number, peer)
     }
 
-    /// For a container that runs by what its runtime says: gives up what is expected of it when this has been asked for
-    /// longer than `patience`. False: not yet. On a busy machine some time lies between the runtime's word and the execution.
-    pub fn overdue(&self, root: &Path, id: &str, patience: Duration, peer: &Peer) -> bool {
-        let overdue = self.lock().is_overdue(root, id, patience);
+    /// For a container that runs as `pid` by what its runtime says: gives up what is expected of it when this has been
+    /// asked for long enough. False: not yet. On a busy machine some time lies between the runtime's word and the execution.
+    pub fn overdue(&self, root: &Path, id: &str, pid: i32, peer: &Peer) -> bool {
+        let overdue = self.lock().is_overdue(root, id, patience_with(pid));
         if overdue {
             self.remove(|entry| entry.expected.is(root, id), peer);
         }
@@ -159,6 +169,17 @@ impl Expectations {
         drop(all);
         peer.unmark(entry.program);
         Some(entry.expected)
+    }
+}
+
+/// How long the program of the process `pid` is expected, by what the program is.
+fn patience_with(pid: i32) -> impl Fn(FileId) -> Duration {
+    let executed = process::link_id(pid, "exe").ok();
+    let held = argv::is_executing(pid);
+    move |program| match executed {
+        _ if held => HELD_ELSEWHERE,
+        Some(executed) if executed == program => EXECUTED,
+        _ => UNCLEAR,
     }
 }
 
@@ -258,7 +279,7 @@ mod tests {
         let expectations = Expectations::default();
         let root = Path::new("/r");
         let mut all = expectations.lock();
-        let hour = Duration::from_secs(3600);
+        let hour = |_| Duration::from_secs(3600);
         assert!(all.is_overdue(root, "c1", hour), "nobody expects it");
         all.entries.push(Entry {
             number: 1,
@@ -269,7 +290,7 @@ mod tests {
         });
         assert!(!all.is_overdue(root, "c1", hour));
         assert!(all.entries[0].asked.is_some());
-        assert!(all.is_overdue(root, "c1", Duration::ZERO));
+        assert!(all.is_overdue(root, "c1", |_| Duration::ZERO));
         assert!(all.is_overdue(root, "c2", hour) && all.is_overdue(Path::new("/"), "c1", hour));
     }
 
@@ -287,12 +308,20 @@ mod tests {
             }
         };
         let (one, two) = (taken("c1"), taken("c2"));
-        let is_overdue = |id| expectations.lock().is_overdue(root, id, Duration::ZERO);
+        let is_overdue = |id| expectations.lock().is_overdue(root, id, |_| Duration::ZERO);
         assert!(!is_overdue("c1") && !is_overdue("c2"));
         drop(one);
         assert!(is_overdue("c1") && !is_overdue("c2"));
         drop(two);
         assert!(is_overdue("c2"));
+    }
+
+    #[test]
+    fn a_program_that_runs_is_not_expected_for_long() {
+        let pid = std::process::id().cast_signed();
+        let patience = patience_with(pid);
+        assert_eq!(patience(process::link_id(pid, "exe").unwrap()), EXECUTED);
+        assert_eq!(patience(NO_FILE), UNCLEAR);
     }
 
     #[test]

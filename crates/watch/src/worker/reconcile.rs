@@ -11,7 +11,6 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 use crate::adapter::{Adapter, StateError};
-use crate::argv;
 use crate::bundle::Config;
 use crate::lxc;
 use crate::process::{self, Identity};
@@ -24,10 +23,6 @@ use crate::worker::schedule::LOOK_AGAIN;
 use crate::worker::watched::{Found, How};
 use crate::worker::{Later, Worker, lock};
 
-/// How long a program is expected once its runtime says that it runs, before it is taken for one that nobody has seen.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The same where another watcher holds the program: it lets go at a deadline of its own.
-const HELD_ELSEWHERE: Duration = Duration::from_secs(600);
 /// How often the way to the programs is looked up when it changes all the time. The last change has an event.
 const MOST_LOOKS: usize = 10;
 
@@ -261,11 +256,8 @@ impl Worker {
         if self.roster.knows(recorded.process) {
             return;
         }
-        let patience = match argv::is_executing(recorded.process.pid) {
-            true => HELD_ELSEWHERE,
-            false => PATIENCE,
-        };
-        if !self.expectations.overdue(path, id, patience, &self.peer) {
+        let pid = recorded.process.pid;
+        if !self.expectations.overdue(path, id, pid, &self.peer) {
             return self.later(Later::look(adapter, path, id), LOOK_AGAIN);
         }
         let kept = adapter.kept_config(path, id);
@@ -337,7 +329,7 @@ impl Worker {
         }
         // Still LXC itself: the program has not been executed.
         let same = process::link_id(init, "exe") == process::link_id(monitor, "exe");
-        if same || !self.expectations.overdue(&root, &id, PATIENCE, &self.peer) {
+        if same || !self.expectations.overdue(&root, &id, init, &self.peer) {
             return self.later(Later::look(adapter, &root, &id), LOOK_AGAIN);
         }
         let request = request.unwrap_or_else(|| crate::request::Request::of_lxc(&root, &id));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use serde_json::value::RawValue;
 
@@ -75,7 +76,10 @@ impl Worker {
         let pidfd = match process.open() {
             Ok(pidfd) => pidfd,
             Err(errno) => {
-                say(format!("{}: process {}: {errno}", found.id, process.pid));
+                // It may have been watched to its end while somebody looked for containers that nobody has noticed.
+                if errno != Errno::ESRCH || found.how == How::Gated {
+                    say(format!("{}: process {}: {errno}", found.id, process.pid));
+                }
                 self.roster.forget(process);
                 return true;
             }
