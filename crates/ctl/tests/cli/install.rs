@@ -137,6 +137,44 @@ fn a_source_that_is_missing_or_no_program_changes_nothing() {
 }
 
 #[test]
+fn a_destination_that_cannot_be_made_leaves_nothing() {
+    let scene = scene();
+    let to = scene.path().join("to");
+    fs::create_dir(&to).unwrap();
+    fs::write(to.join("bin"), "a file").unwrap();
+    let done = run(&scene, "install");
+    assert_eq!((done.status, &*done.stdout), (1, ""));
+    let named = format!("to {}: ", to.join("bin/lxcri").display());
+    assert!(done.stderr.contains(&named), "{}", done.stderr);
+    assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "only the file");
+    fs::remove_dir_all(&to).unwrap();
+    fs::write(&to, "a file").unwrap();
+    assert_eq!(run(&scene, "install").status, 1);
+}
+
+#[test]
+fn what_was_replaced_before_an_error_is_said() {
+    let scene = scene();
+    let directory = scene.path().join("to/bin/lxcri-inject");
+    fs::create_dir_all(&directory).unwrap();
+    let done = run(&scene, "install");
+    let places = ["libexec/lxcri/lxcri-hook", "bin/lxcri"];
+    let said: String = places
+        .map(|place| {
+            format!(
+                "installed {}\n",
+                scene.path().join("to").join(place).display()
+            )
+        })
+        .concat();
+    assert_eq!((done.status, done.stdout), (1, said));
+    let named = format!("lxcri-ctl: replace {}: ", directory.display());
+    assert!(done.stderr.starts_with(&named), "{}", done.stderr);
+    assert_eq!(installed(&scene), ["bin/lxcri", places[0]]);
+    assert!(directory.is_dir());
+}
+
+#[test]
 fn a_program_that_runs_keeps_its_file() {
     let scene = scene();
     run(&scene, "install").success();

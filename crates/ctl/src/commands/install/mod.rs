@@ -36,23 +36,40 @@ pub fn install(options: &Prefix) -> Result<ExitCode> {
             staged.push((source, destination));
         }
     }
-    let made = stage(&staged)?;
+    let missing: Vec<PathBuf> = staged.iter().flat_map(|(_, to)| missing(to)).collect();
     let mut said = String::new();
-    for staged in made {
-        said += &format!("installed {}\n", staged.put()?.display());
-    }
-    if said.is_empty() {
+    let done = put(&staged, &mut said);
+    if done.is_err() {
+        for directory in missing {
+            // Those in which something lies now stay.
+            let _ = fs::remove_dir(directory);
+        }
+    } else if said.is_empty() {
         said += "nothing to install: these are the installed programs\n";
     }
+    // Also what was replaced before something went wrong.
     print(&said)?;
-    Ok(ExitCode::SUCCESS)
+    done.map(|()| ExitCode::SUCCESS)
 }
 
-/// Copies of all programs beside their destinations. They vanish when one of them cannot be made.
-fn stage(files: &[(PathBuf, PathBuf)]) -> Result<Vec<Staged>> {
-    let all = files.iter();
-    all.map(|(source, destination)| Staged::copy(source, destination))
-        .collect()
+/// Copies all programs beside their destinations, then puts one after the other in place and says so. The copies vanish
+/// when one of them cannot be made.
+fn put(files: &[(PathBuf, PathBuf)], said: &mut String) -> Result<()> {
+    let copies = files
+        .iter()
+        .map(|(source, destination)| Staged::copy(source, destination));
+    for copy in copies.collect::<Result<Vec<_>>>()? {
+        *said += &format!("installed {}\n", copy.put()?.display());
+    }
+    Ok(())
+}
+
+/// The directories on the way to a file that do not exist, the deepest first.
+fn missing(file: &Path) -> impl Iterator<Item = PathBuf> {
+    let directories = file.ancestors().skip(1);
+    directories
+        .take_while(|directory| !directory.exists())
+        .map(Path::to_owned)
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -105,7 +105,7 @@ impl Staged {
     /// Copies a program and flushes it to disk.
     ///
     /// # Errors
-    /// When it cannot be copied; nothing is left then.
+    /// When it cannot be copied; no file is left then.
     pub fn copy(source: &Path, destination: &Path) -> Result<Staged> {
         let context = || format!("copy {} to {}", source.display(), destination.display());
         let directory = destination.parent().unwrap_or(Path::new("/"));
