@@ -101,7 +101,11 @@ pub fn inside(outer: &MountPoint, place: &OwnedFd) -> Result<File> {
     // It is open for its path only; nothing is looked up by name.
     let path = format!("/proc/self/fd/{}", place.as_raw_fd());
     let file = File::open(&path).with_context(|| format!("open {}", names::GUEST_MOUNT))?;
-    let identity = |file: &File| file.metadata().map(|m| (m.dev(), m.ino()));
+    let identity = |file: &File| {
+        let metadata = file.metadata();
+        let metadata = metadata.with_context(|| format!("fstat({})", names::GUEST_MOUNT))?;
+        anyhow::Ok((metadata.dev(), metadata.ino()))
+    };
     if identity(&file)? != identity(&outer.lock)? {
         bail!("{} was replaced by another directory", names::GUEST_MOUNT);
     }

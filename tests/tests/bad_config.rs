@@ -229,15 +229,17 @@ fn values_that_cannot_be() {
     );
 }
 
+/// Puts a namespace with a path first, in the place of what there is of its type.
+fn join(config: &mut Value, kind: &str, path: &str) {
+    if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
+        list.retain(|namespace| namespace["type"] != kind);
+        list.insert(0, json!({"type": kind, "path": path}));
+    }
+}
+
 #[test]
 fn namespaces_that_cannot_be_joined() {
     let Some(runtime) = need::lxcri() else { return };
-    let join = |config: &mut Value, kind: &str, path: &str| {
-        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
-            list.retain(|namespace| namespace["type"] != kind);
-            list.insert(0, json!({"type": kind, "path": path}));
-        }
-    };
     let at = "/linux/namespaces/0/path";
     refuse_changes(
         runtime,
@@ -270,12 +272,7 @@ fn namespaces_that_cannot_be_joined() {
 #[test]
 fn the_host_is_not_changed_through_a_path_to_its_namespaces() {
     let Some(runtime) = need::lxcri() else { return };
-    let own = |config: &mut Value, kind: &str, link: &str| {
-        if let Some(list) = config["linux"]["namespaces"].as_array_mut() {
-            list.retain(|namespace| namespace["type"] != kind);
-            list.push(json!({"type": kind, "path": format!("/proc/self/ns/{link}")}));
-        }
-    };
+    let own = |config: &mut Value, kind, link| join(config, kind, &format!("/proc/self/ns/{link}"));
     refuse_changes(
         runtime,
         &[

@@ -328,19 +328,25 @@ fn a_line_that_is_no_record_runs_no_hook_twice() {
     assert_eq!(ran, [(&phase, &json!(1)), (&phase, &json!(2))]);
 }
 
+/// A bundle with one hook in startContainer, whose process stays.
+fn with_start_container_hook(scratch: &Scratch, hook: Value) -> Bundle<'_> {
+    let mut bundle = Bundle::new(scratch, Image::Busybox);
+    let phase = PHASES.iter().find(|phase| phase.name == "startContainer");
+    bundle.hook(phase.expect("a phase"), hook);
+    bundle.shell("sleep 600");
+    bundle
+}
+
 /// A hook's child finds init's end of the FIFO, and goes on writing.
 #[test]
 fn nobody_in_the_container_holds_up_a_start_or_forges_a_record() {
     let Some(runtime) = need::lxcri() else { return };
     let scratch = Scratch::new();
-    let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    let start = PHASES.iter().find(|phase| phase.name == "startContainer");
     let script = r#"for fd in /proc/1/fd/*; do
             case $(readlink $fd) in *syncfifo*) (while :; do echo; echo '{"a":1}'; sleep 0.05; done) > $fd & sleep 0.5 ;; esac
         done"#;
     let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
-    bundle.hook(start.expect("a phase"), hook);
-    bundle.shell("sleep 600");
+    let mut bundle = with_start_container_hook(&scratch, hook);
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     let started = container.start().success();
@@ -362,16 +368,11 @@ fn nobody_in_the_container_holds_up_a_start_or_forges_a_record() {
 fn a_start_container_hook_with_long_arguments_leaves_its_record() {
     let Some(runtime) = need::lxcri() else { return };
     let scratch = Scratch::new();
-    let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    let start = PHASES.iter().find(|phase| phase.name == "startContainer");
     let mut args = vec!["true".to_owned()];
     // Each byte takes six in JSON.
     args.extend((0..300).map(|_| "\u{1}".repeat(4096)));
-    bundle.hook(
-        start.expect("a phase"),
-        json!({"path": "/bin/true", "args": args}),
-    );
-    bundle.shell("sleep 600");
+    let hook = json!({"path": "/bin/true", "args": args});
+    let mut bundle = with_start_container_hook(&scratch, hook);
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
     container.create().success();
     assert_eq!(container.start().success().stderr, "");

@@ -57,8 +57,8 @@ pub struct Process {
     pub personality: Option<u32>,
 }
 
-/// What becomes of stdio, and so how many descriptors come with [`INIT_GO`](hook_tree::sync::INIT_GO), behind the preserved ones. One more
-/// follows, which is closed when /.lxcri has been detached.
+/// What becomes of stdio, and so how many descriptors come with [`INIT_GO`](hook_tree::sync::INIT_GO), behind the
+/// preserved ones. One more follows, which is closed when /.lxcri has been detached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stdio {
     /// It stays as it is.

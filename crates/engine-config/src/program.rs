@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What the program prints, run where daemons run: relative names in their files can count from there. An error is the last line that it wrote to stderr, or why it did not run.
+/// What the program prints, run where daemons run: relative names in their files can count from there. An error is the
+/// last line that it wrote to stderr, or why it did not run.
 pub(crate) fn output(command: &mut Command, patience: Duration) -> Result<String, String> {
     let failed = |e: std::io::Error| e.to_string();
     // Files, not pipes: a program that prints much is not held up, and a grandchild that keeps them open holds up nobody.

@@ -96,7 +96,8 @@ pub fn conflicting_options(engine: Engine) -> Vec<String> {
     found
 }
 
-/// The pids of the processes of that name that are root's or ours. A child that is about to execute something else still has its parent's name.
+/// The pids of the processes of that name that are root's or ours. A child that is about to execute something else still
+/// has its parent's name.
 fn daemons(name: &str) -> Vec<i32> {
     let ours = fs::read_link("/proc/self/ns/pid").ok();
     let found: Vec<(i32, i32)> = processes()
