@@ -12,7 +12,7 @@
 //!
 //! The calling thread blocks until the hook has ended; no other thread or process is involved. A caller that ignores
 //! SIGCHLD cannot learn how its children end, so [`run_hook`] sets that disposition back to the default. Nobody else in
-//! the process may wait for arbitrary children (`waitpid(-1)`) meanwhile.
+//! the process may wait for arbitrary children (`waitpid(-1)`) or change the dispositions of signals meanwhile.
 #![deny(unsafe_code)]
 
 mod capture;

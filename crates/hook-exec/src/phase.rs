@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hook_model::{Hook, HookFailure, Phase, Record};
 
-use crate::run::{Context, run};
+use crate::run::{Context, Series};
 
 /// Runs the hooks of a phase in their order. The first failure ends it, except in poststop.
 ///
@@ -31,13 +31,15 @@ pub fn run_phase_with(
     mut on_record: impl FnMut(&Record),
 ) -> Vec<HookFailure> {
     let mut failures = Vec::new();
+    let mut series = Series::new(context);
     for (index, hook) in (1..).zip(hooks) {
         let opened = open(hook);
         let executable = match &opened {
             Ok(file) => Ok(file.as_ref().map(AsFd::as_fd)),
             Err(reason) => Err(reason.clone()),
         };
-        let (record, _) = run(executable, hook, phase, index, context, None);
+        series.more = hooks.len() > index as usize;
+        let (record, _) = series.run(executable, hook, phase, index, None);
         on_record(&record);
         failures.extend(record.failure());
         if !failures.is_empty() && !phase.continue_on_failure() {

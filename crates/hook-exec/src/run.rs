@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use crate::capture::{Buffer, Output};
 use crate::error::CallError;
 use crate::image::Image;
-use crate::spawn::{self, Child, Spawn};
+use crate::spawn::{self, Birthplace, Child, Spawn};
 use crate::stdin::state_file;
 use crate::sys::{self, Ended};
 
@@ -61,7 +61,9 @@ impl<'a> Context<'a> {
 
 /// Runs one hook, the `index`th (from 1) of its phase, and returns when it has ended.
 pub fn run_hook(hook: &Hook, phase: Phase, index: u32, context: &Context<'_>) -> Record {
-    run(Ok(None), hook, phase, index, context, None).0
+    Series::new(context)
+        .run(Ok(None), hook, phase, index, None)
+        .0
 }
 
 /// Like [`run_hook`], but executes an open file, so that what was checked is what runs. The path stands in the record.
@@ -75,7 +77,9 @@ pub fn run_hook_at(
     index: u32,
     context: &Context<'_>,
 ) -> Record {
-    run(Ok(Some(executable)), hook, phase, index, context, None).0
+    Series::new(context)
+        .run(Ok(Some(executable)), hook, phase, index, None)
+        .0
 }
 
 /// Like [`run_hook`], or [`run_hook_at`] with an executable, for a hook whose output is what it is run for: all of its
@@ -88,51 +92,174 @@ pub fn run_filter(
     context: &Context<'_>,
     limit: usize,
 ) -> (Record, Option<Vec<u8>>) {
-    run(Ok(executable), hook, phase, index, context, Some(limit))
+    Series::new(context).run(Ok(executable), hook, phase, index, Some(limit))
 }
 
-/// `executable` may be the reason why there is none.
-pub(crate) fn run(
-    executable: Result<Option<BorrowedFd<'_>>, String>,
-    hook: &Hook,
-    phase: Phase,
-    index: u32,
-    context: &Context<'_>,
-    limit: Option<usize>,
-) -> (Record, Option<Vec<u8>>) {
-    let start = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let began = Instant::now();
-    let mut record = Record {
-        phase,
-        index,
-        path: hook.path_str().into_owned(),
-        argv: hook.argv(),
-        pid: 0,
-        start_ns: nanoseconds(start),
-        duration_ns: 0,
-        exit_status: None,
-        signal: None,
-        timed_out: false,
-        error: None,
-        stdout: String::new(),
-        stderr: String::new(),
-    };
-    // A timeout beyond the range of the clock is none.
-    let own = hook
-        .deadline()
-        .and_then(|timeout| began.checked_add(timeout));
-    let deadline = own.into_iter().chain(context.deadline).min();
-    let mut output = None;
-    let started =
-        executable.and_then(|file| start_hook(file, hook, context, limit, &mut record.pid));
-    match started {
-        Ok(running) => output = running.finish(deadline, context.kill_wait, &mut record),
-        Err(error) => record.error = Some(error),
+/// Hooks that run one after the other: what serves them all is made once, and what the next one needs while one runs.
+pub(crate) struct Series<'a> {
+    context: &'a Context<'a>,
+    birthplace: Option<Birthplace>,
+    /// The next hook's, made ahead.
+    stdio: Option<Stdio>,
+    /// Whether a next hook is to be expected.
+    pub more: bool,
+}
+
+/// The standard descriptors of a hook, and our ends of them.
+struct Stdio {
+    stdin: OwnedFd,
+    stdout: (Output, OwnedFd),
+    stderr: (Output, OwnedFd),
+}
+
+impl Stdio {
+    fn new(state: &[u8], limit: Option<usize>) -> Result<Stdio, CallError> {
+        Ok(Stdio {
+            stdin: state_file(state)?,
+            stdout: Output::new(limit)?,
+            stderr: Output::new(None)?,
+        })
     }
-    record.duration_ns = nanoseconds(began.elapsed());
-    (record, output)
+}
+
+impl<'a> Series<'a> {
+    pub fn new(context: &'a Context<'a>) -> Series<'a> {
+        Series {
+            context,
+            birthplace: None,
+            stdio: None,
+            more: false,
+        }
+    }
+
+    /// `executable` may be the reason why there is none.
+    pub fn run(
+        &mut self,
+        executable: Result<Option<BorrowedFd<'_>>, String>,
+        hook: &Hook,
+        phase: Phase,
+        index: u32,
+        limit: Option<usize>,
+    ) -> (Record, Option<Vec<u8>>) {
+        let start = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let began = Instant::now();
+        let mut record = Record {
+            phase,
+            index,
+            path: hook.path_str().into_owned(),
+            argv: hook.argv(),
+            pid: 0,
+            start_ns: nanoseconds(start),
+            duration_ns: 0,
+            exit_status: None,
+            signal: None,
+            timed_out: false,
+            error: None,
+            stdout: String::new(),
+            stderr: String::new(),
+        };
+        // A timeout beyond the range of the clock is none.
+        let own = hook
+            .deadline()
+            .and_then(|timeout| began.checked_add(timeout));
+        let deadline = own.into_iter().chain(self.context.deadline).min();
+        let mut output = None;
+        let started =
+            executable.and_then(|file| self.start_hook(file, hook, limit, &mut record.pid));
+        match started {
+            Ok(running) => {
+                if self.more {
+                    // What is wrong with them is said when they are needed.
+                    self.stdio = Stdio::new(self.context.state, None).ok();
+                }
+                output = running.finish(deadline, self.context.kill_wait, &mut record);
+            }
+            Err(error) => record.error = Some(error),
+        }
+        record.duration_ns = nanoseconds(began.elapsed());
+        (record, output)
+    }
+
+    /// Tells the pid as soon as there is one, even of a process that then failed to execute the hook. The error is the text
+    /// for the record.
+    fn start_hook(
+        &mut self,
+        executable: Option<BorrowedFd<'_>>,
+        hook: &Hook,
+        limit: Option<usize>,
+        pid: &mut u32,
+    ) -> Result<Running, String> {
+        let image = Image::new(hook, hook.environ())?;
+        self.spawn(executable, &image, limit, pid)
+            .map_err(|error| error.to_string())
+    }
+
+    fn spawn(
+        &mut self,
+        executable: Option<BorrowedFd<'_>>,
+        image: &Image,
+        limit: Option<usize>,
+        pid: &mut u32,
+    ) -> Result<Running, CallError> {
+        sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
+        let opened: OwnedFd;
+        let cwd = match self.context.cwd {
+            Cwd::Fd(fd) => fd,
+            Cwd::Path(path) => {
+                opened = open(
+                    path,
+                    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )
+                .map_err(CallError::of(format!(
+                    "open({}, O_PATH|O_DIRECTORY)",
+                    path.display()
+                )))?;
+                opened.as_fd()
+            }
+        };
+        // Standard descriptors are replaced before the executable is used.
+        let executable = match executable {
+            None => None,
+            Some(fd) => {
+                let copy = fd.try_clone_to_owned().map_err(|e| {
+                    CallError::of("fcntl(F_DUPFD_CLOEXEC)")(
+                        e.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw),
+                    )
+                })?;
+                Some(sys::above_stdio(copy)?)
+            }
+        };
+        let Stdio {
+            stdin,
+            stdout: (stdout, hook_stdout),
+            stderr: (stderr, hook_stderr),
+        } = match self.stdio.take() {
+            Some(ready) if limit.is_none() => ready,
+            _ => Stdio::new(self.context.state, limit)?,
+        };
+        let plan = Spawn {
+            path: &image.path,
+            argv: &image.argv,
+            envp: &image.envp,
+            executable: executable.as_ref().map(AsFd::as_fd),
+            cwd,
+            stdio: [stdin.as_fd(), hook_stdout.as_fd(), hook_stderr.as_fd()],
+            die_with_caller: self.context.die_with_caller,
+        };
+        let birthplace = match &mut self.birthplace {
+            Some(known) => known,
+            unknown => unknown.insert(Birthplace::new()?),
+        };
+        let child = spawn::spawn(birthplace, &plan, pid)?;
+        Ok(Running {
+            child,
+            stdout,
+            stderr,
+        })
+    }
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -153,75 +280,6 @@ struct Running {
     child: Child,
     stdout: Output,
     stderr: Output,
-}
-
-/// Tells the pid as soon as there is one, even of a process that then failed to execute the hook. The error is the text
-/// for the record.
-fn start_hook(
-    executable: Option<BorrowedFd<'_>>,
-    hook: &Hook,
-    context: &Context<'_>,
-    limit: Option<usize>,
-    pid: &mut u32,
-) -> Result<Running, String> {
-    let image = Image::new(hook, hook.environ())?;
-    spawn(executable, &image, context, limit, pid).map_err(|error| error.to_string())
-}
-
-fn spawn(
-    executable: Option<BorrowedFd<'_>>,
-    image: &Image,
-    context: &Context<'_>,
-    limit: Option<usize>,
-    pid: &mut u32,
-) -> Result<Running, CallError> {
-    sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
-    let opened: OwnedFd;
-    let cwd = match context.cwd {
-        Cwd::Fd(fd) => fd,
-        Cwd::Path(path) => {
-            opened = open(
-                path,
-                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-                Mode::empty(),
-            )
-            .map_err(CallError::of(format!(
-                "open({}, O_PATH|O_DIRECTORY)",
-                path.display()
-            )))?;
-            opened.as_fd()
-        }
-    };
-    // Standard descriptors are replaced before the executable is used.
-    let executable = match executable {
-        None => None,
-        Some(fd) => {
-            let copy = fd.try_clone_to_owned().map_err(|e| {
-                CallError::of("fcntl(F_DUPFD_CLOEXEC)")(
-                    e.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw),
-                )
-            })?;
-            Some(sys::above_stdio(copy)?)
-        }
-    };
-    let stdin = state_file(context.state)?;
-    let (stdout, hook_stdout) = Output::new(limit)?;
-    let (stderr, hook_stderr) = Output::new(None)?;
-    let plan = Spawn {
-        path: &image.path,
-        argv: &image.argv,
-        envp: &image.envp,
-        executable: executable.as_ref().map(AsFd::as_fd),
-        cwd,
-        stdio: [stdin.as_fd(), hook_stdout.as_fd(), hook_stderr.as_fd()],
-        die_with_caller: context.die_with_caller,
-    };
-    let child = spawn::spawn(&plan, pid)?;
-    Ok(Running {
-        child,
-        stdout,
-        stderr,
-    })
 }
 
 impl Running {

@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 #[allow(unsafe_code)]
 mod sys;
 
-pub use sys::spawn;
+pub use sys::{Birthplace, spawn};
 
 /// What a child becomes.
 pub struct Spawn<'a> {

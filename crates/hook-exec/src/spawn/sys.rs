@@ -23,13 +23,15 @@ const SIGSET: usize = 8;
 const SIGNALS: c_int = 64;
 
 /// What the child reads; it shares the parent's memory.
-struct Plan {
+struct Plan<'a> {
     path: *const c_char,
     argv: *const *const c_char,
     envp: *const *const c_char,
     executable: Option<RawFd>,
     cwd: RawFd,
     stdio: [RawFd; 3],
+    /// The signals whose dispositions are to become the default.
+    signals: &'a [c_int],
     /// The caller's pid, to be compared with the child's parent.
     die_with: Option<libc::pid_t>,
     /// Where the child reports the step that failed, and why. Written by the child while the parent is suspended.
@@ -37,12 +39,44 @@ struct Plan {
     errno: AtomicI32,
 }
 
+/// Where children are born. What it holds serves any number of them, one after the other.
+pub struct Birthplace {
+    stack: Stack,
+    /// The signals whose dispositions a child must not inherit.
+    signals: Vec<c_int>,
+}
+
+impl Birthplace {
+    /// Maps the stack, and looks at the dispositions that the calling process has now.
+    pub fn new() -> Result<Birthplace, CallError> {
+        Ok(Birthplace {
+            stack: Stack::new().map_err(CallError::of("mmap(stack)"))?,
+            signals: (1..=SIGNALS)
+                .filter(|signal| !is_default(*signal))
+                .collect(),
+        })
+    }
+}
+
+/// Whether a signal does in a child what it does in any new process: it is handled by default, or cannot be handled at all.
+fn is_default(signal: c_int) -> bool {
+    if matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
+        return true;
+    }
+    // SAFETY: sigaction is plain data for which zero is a value.
+    let mut current: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `current` may be written to; the action is not changed.
+    let asked = unsafe { libc::sigaction(signal, ptr::null(), &mut current) };
+    // glibc does not tell about the signals that it keeps for itself.
+    asked == 0 && current.sa_sigaction == libc::SIG_DFL
+}
+
 /// Makes a child and returns when it has executed its program or failed to. `made` gets its pid in both cases.
 ///
 /// CLONE_VM and CLONE_VFORK: the child borrows the caller's memory, so that nothing of it is copied, however much the
 /// caller has mapped, and it can say what went wrong without a pipe. CLONE_PIDFD leaves no moment in which the pid alone
 /// identifies it.
-pub fn spawn(spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
+pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
     let argv = pointers(spawn.argv);
     let envp = pointers(spawn.envp);
     let plan = Plan {
@@ -52,6 +86,7 @@ pub fn spawn(spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
         executable: spawn.executable.map(|fd| fd.as_raw_fd()),
         cwd: spawn.cwd.as_raw_fd(),
         stdio: spawn.stdio.map(|fd| fd.as_raw_fd()),
+        signals: &place.signals,
         die_with: spawn
             .die_with_caller
             .then(nix::unistd::getpid)
@@ -59,18 +94,18 @@ pub fn spawn(spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
         failed: AtomicI32::new(Step::None as i32),
         errno: AtomicI32::new(0),
     };
-    let stack = Stack::new().map_err(CallError::of("mmap(stack)"))?;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: c_int = -1;
     let blocked = AllBlocked::new();
     // SAFETY: `child` runs on a stack of its own, to whose upper end `top` points. `plan`, what it points to and the stack
-    // outlive its use of them, since CLONE_VFORK suspends this thread until the child has executed a program or ended.
-    // It only makes system calls, and all signals are blocked, so that no handler of the caller runs in the child on the
-    // shared memory. `pidfd` is where CLONE_PIDFD wants a pointer to an int.
+    // outlive its use of them, since CLONE_VFORK suspends this thread until the child has executed a program or ended. No
+    // other child is on that stack then, since a birthplace, with its pointer, is not Sync. The child only makes system
+    // calls, and all signals are blocked, so that no handler of the caller runs in it on the shared memory. `pidfd` is
+    // where CLONE_PIDFD wants a pointer to an int.
     let pid = unsafe {
         libc::clone(
             child,
-            stack.top(),
+            place.stack.top(),
             flags,
             ptr::from_ref(&plan).cast_mut().cast(),
             ptr::from_mut(&mut pidfd),
@@ -78,7 +113,6 @@ pub fn spawn(spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
     };
     let pid = Errno::result(pid).map_err(CallError::of("clone(CLONE_VM|CLONE_VFORK|CLONE_PIDFD)"));
     drop(blocked);
-    drop(stack);
     let pid = pid?;
     *made = pid.unsigned_abs();
     // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
@@ -109,7 +143,7 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 /// thread and with others that run: system calls only, no allocation, no lock.
 extern "C" fn child(plan: *mut c_void) -> c_int {
     // SAFETY: `spawn` passes a pointer to a plan that outlives this function, and nobody writes to it but through atomics.
-    let plan = unsafe { &*plan.cast_const().cast::<Plan>() };
+    let plan = unsafe { &*plan.cast_const().cast::<Plan<'_>>() };
     let (step, errno) = match become_hook(plan) {
         Err(failure) => failure,
         // execve does not return when it succeeds.
@@ -120,7 +154,7 @@ extern "C" fn child(plan: *mut c_void) -> c_int {
     127
 }
 
-fn become_hook(plan: &Plan) -> Result<(), (Step, i32)> {
+fn become_hook(plan: &Plan<'_>) -> Result<(), (Step, i32)> {
     let check = |step: Step, result: c_long| {
         if result < 0 {
             Err((step, Errno::last_raw()))
@@ -137,12 +171,12 @@ fn become_hook(plan: &Plan) -> Result<(), (Step, i32)> {
     // A handler of the caller must not run here once the mask is empty, and an ignored signal would stay ignored after
     // execve. All zero is SIG_DFL on every architecture, and no `struct sigaction` of a kernel is larger.
     let default = [0u64; 8];
-    for signal in (1..=SIGNALS).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
+    for signal in plan.signals {
         // SAFETY: `default` is longer than what the kernel reads; the old action is not asked for.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_rt_sigaction,
-                signal,
+                *signal,
                 default.as_ptr(),
                 ptr::null::<c_void>(),
                 SIGSET,

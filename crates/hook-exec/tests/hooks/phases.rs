@@ -77,6 +77,31 @@ fn a_record_is_there_before_the_next_hook_begins() {
 }
 
 #[test]
+fn every_hook_of_a_phase_begins_alike() {
+    // Its stdin has not been read, its outputs are its own, nothing is open that is made for the next one.
+    let script = "cat; ls /proc/self/fd | tr '\\n' ' '; grep SigIgn /proc/self/status; \
+                  head -c 100000 /dev/zero | tr '\\0' x >&2";
+    let context = Context::new(STATE, Path::new("/"));
+    let mut seen = 0;
+    let failures = run_phase(
+        &[sh(script), sh(script), sh(script)],
+        Phase::CreateRuntime,
+        &context,
+        |record| {
+            let expected = format!(
+                "{}0 1 2 3 SigIgn:\t0000000000000000\n",
+                String::from_utf8_lossy(STATE)
+            );
+            assert_eq!(record.stdout, expected);
+            assert_eq!(record.stderr, "x".repeat(4096));
+            seen += 1;
+        },
+    );
+    assert!(failures.is_empty(), "{failures:?}");
+    assert_eq!(seen, 3);
+}
+
+#[test]
 fn the_executable_of_each_hook_is_asked_for() {
     let file = std::fs::File::open("/bin/sh").unwrap();
     let hooks = [
