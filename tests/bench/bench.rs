@@ -75,13 +75,25 @@ impl Bench {
         all.find(|p| p.kind == kind).context("no such program")
     }
 
-    /// A command that runs `args` as a container's whole life; its bundle or LXC container is made here.
+    /// A command that runs `args` as a container's whole life in this view; its bundle or LXC container is made here.
     pub fn life(
         &self,
         program: &Program,
+        view: &View,
         name: &str,
         args: &[&str],
-        hooks: serde_json::Value,
+    ) -> Result<Vec<String>> {
+        self.life_with(program, view, name, args, |_| {})
+    }
+
+    /// The same with a change to config.json.
+    pub fn life_with(
+        &self,
+        program: &Program,
+        view: &View,
+        name: &str,
+        args: &[&str],
+        change: impl FnOnce(&mut serde_json::Value),
     ) -> Result<Vec<String>> {
         let id = self.scratch.id(&format!("{}-{name}", program.kind.word()));
         let mut bundle = PathBuf::new();
@@ -91,14 +103,14 @@ impl Bench {
                 self.images
                     .lxc(&program.root(&self.state), &id, &args.join(" "), bare)?;
             }
-            _ => bundle = self.images.bundle(&id, args, hooks)?,
+            _ => bundle = self.images.bundle(&id, args, view.layout(), change)?,
         }
         Ok(program.life(&self.state, &bundle, &id))
     }
 
     /// Runs a container that prints "ran", to know that the program does its work here. The error is why it does not.
     pub fn try_out(&self, program: &Program, view: &View) -> Result<Result<(), String>> {
-        let life = self.life(program, "try", &["/bin/true", "write"], ().into())?;
+        let life = self.life(program, view, "try", &["/bin/true", "write"])?;
         let outcome = view.run(&life);
         Ok(match outcome.ok() && outcome.stdout == "ran\n" {
             true => Ok(()),

@@ -1,7 +1,10 @@
-//! What a hook costs above a bare vfork, execve and wait of the same static program.
+//! What a hook costs above a bare vfork, execve and wait of the same static program: the hooks themselves say when they run.
 
-use anyhow::Result;
-use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use crate::bench::Bench;
 use crate::goals;
@@ -9,7 +12,7 @@ use crate::programs::{Kind, View};
 use crate::sample::Sample;
 use crate::sys::Command;
 
-/// Hooks in a container; the difference between many and none is shared by as many.
+/// Hooks in a container.
 const HOOKS: usize = 50;
 
 /// The phases, as config.json names them.
@@ -20,8 +23,8 @@ struct Row {
     /// Nothing where the program does not run.
     view: Option<View>,
     refusal: Option<String>,
-    /// Without hooks, then with those of each phase.
-    commands: Vec<Command>,
+    /// A container with hooks of each phase, and where they write their times.
+    commands: Vec<(Command, PathBuf)>,
     /// Milliseconds a hook takes above a bare one, for each phase.
     samples: [Sample; 3],
 }
@@ -34,7 +37,7 @@ pub fn measure(bench: &Bench, rounds: usize, warm_up: usize) -> Result<()> {
         let (view, refusal) = bench.view_for(bench.program(kind)?, &host)?;
         rows.push(Row {
             kind,
-            commands: commands(bench, kind)?,
+            commands: commands(bench, kind, view.as_ref().unwrap_or(&host))?,
             // Where it runs in another view, what it refused is said by the first section.
             refusal: refusal.filter(|_| view.is_none()),
             view,
@@ -42,7 +45,9 @@ pub fn measure(bench: &Bench, rounds: usize, warm_up: usize) -> Result<()> {
         });
     }
     let tiny = bench.images.tiny.to_string_lossy().into_owned();
-    let bare = Command::new(&[tiny, "read".into()])?;
+    let (times, _) = bench.images.times("bare")?;
+    let times = times.to_string_lossy().into_owned();
+    let bare = Command::new(&[tiny, "time".into(), times])?;
     let mut bare_sample = Sample::default();
     for round in 0..warm_up + rounds {
         let mut total = 0.0;
@@ -58,9 +63,9 @@ pub fn measure(bench: &Bench, rounds: usize, warm_up: usize) -> Result<()> {
                 (row.view, row.samples) = (None, Default::default());
                 continue;
             };
-            for (sample, with) in row.samples.iter_mut().zip(&took[1..]) {
+            for (sample, took) in row.samples.iter_mut().zip(took) {
                 if round >= warm_up {
-                    sample.push((with - took[0]) / HOOKS as f64 - bare_cost);
+                    sample.push(took - bare_cost);
                 }
             }
         }
@@ -69,42 +74,63 @@ pub fn measure(bench: &Bench, rounds: usize, warm_up: usize) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds of each command, run once; nothing if the program does not run.
+/// Milliseconds from one hook to the next, for each command, run once; nothing if the program does not run.
 fn once(bench: &Bench, row: &mut Row) -> Result<Option<Vec<f64>>> {
     let Some(view) = &row.view else {
         return Ok(None);
     };
     let mut took = Vec::new();
-    for command in &row.commands {
-        match bench.time_or_drop(row.kind, command, view, &mut row.refusal)? {
-            Some(time) => took.push(time.as_secs_f64() * 1e3),
-            None => return Ok(None),
+    for (command, times) in &row.commands {
+        fs::write(times, "").with_context(|| format!("write {}", times.display()))?;
+        if bench
+            .time_or_drop(row.kind, command, view, &mut row.refusal)?
+            .is_none()
+        {
+            return Ok(None);
         }
+        took.push(distance(times).with_context(|| command.to_string())?);
     }
     Ok(Some(took))
 }
 
-fn commands(bench: &Bench, kind: Kind) -> Result<Vec<Command>> {
-    let program = bench.program(kind)?;
-    let life = |name: &str, hooks: Value| -> Result<Command> {
-        Ok(Command::new(&bench.life(
-            program,
-            name,
-            &["/bin/true"],
-            hooks,
-        )?)?)
+/// Milliseconds from one hook to the next, from the times that they wrote (`struct timespec`).
+fn distance(times: &Path) -> Result<f64> {
+    let bytes = fs::read(times).with_context(|| format!("read {}", times.display()))?;
+    let (numbers, _) = bytes.as_chunks::<8>();
+    let (pairs, _) = numbers.as_chunks::<2>();
+    ensure!(
+        pairs.len() == HOOKS,
+        "{} hooks have run and not {HOOKS}",
+        pairs.len()
+    );
+    let at = |pair: [[u8; 8]; 2]| {
+        let [seconds, nanoseconds] = pair.map(i64::from_ne_bytes);
+        seconds * 1_000_000_000 + nanoseconds
     };
-    let mut all = vec![life("hooks-none", Value::Null)?];
+    let all = at(pairs[HOOKS - 1]) - at(pairs[0]);
+    Ok(all as f64 / 1e6 / (HOOKS - 1) as f64)
+}
+
+fn commands(bench: &Bench, kind: Kind, view: &View) -> Result<Vec<(Command, PathBuf)>> {
+    let program = bench.program(kind)?;
+    let mut all = Vec::new();
     for phase in PHASES {
+        let name = format!("hooks-{phase}");
+        let (outside, inside) = bench.images.times(&format!("{}-{name}", kind.word()))?;
         // The path of a startContainer hook is one in the container, where /bin/true is the same program.
-        let path = match phase {
-            "startContainer" => "/bin/true".into(),
-            _ => bench.images.tiny.to_string_lossy().into_owned(),
+        let (path, times) = match phase {
+            "startContainer" => (Path::new("/bin/true"), &inside),
+            _ => (bench.images.tiny.as_path(), &outside),
         };
         // It reads the state, as hooks do; crun 1.8.1 fails now and then when one does not.
-        let hook = json!({"path": path, "args": [path, "read"], "env": ["A=1"]});
-        let list = vec![hook; HOOKS];
-        all.push(life(&format!("hooks-{phase}"), json!({ phase: list }))?);
+        let hook = json!({"path": path, "args": [path, "time", times], "env": ["A=1"]});
+        let life = bench.life_with(program, view, &name, &["/bin/true"], |config| {
+            config["hooks"] = json!({ phase: vec![hook; HOOKS] });
+            if let Some(mounts) = config["mounts"].as_array_mut() {
+                mounts.push(bench.images.times_mount());
+            }
+        })?;
+        all.push((Command::new(&life)?, outside));
     }
     Ok(all)
 }

@@ -103,7 +103,7 @@ fn round(bench: &Bench, program: &Program, view: &View) -> Result<Figures> {
     let mut removals = Vec::new();
     for number in 0..CONTAINERS {
         ensure!(!sys::interrupted(), "interrupted");
-        let (start, removal) = commands(bench, program, &format!("idle{number}"))?;
+        let (start, removal) = commands(bench, program, view, &format!("idle{number}"))?;
         let outcome = view.run(&start);
         ensure!(outcome.ok(), "{}: {}", start.join(" "), reason(&outcome));
         removals.push(removal);
@@ -145,9 +145,14 @@ fn is_own(line: &str) -> bool {
 }
 
 /// The commands that start an idle container in the background and remove it.
-fn commands(bench: &Bench, program: &Program, name: &str) -> Result<(Vec<String>, Vec<String>)> {
+fn commands(
+    bench: &Bench,
+    program: &Program,
+    view: &View,
+    name: &str,
+) -> Result<(Vec<String>, Vec<String>)> {
     let args: Vec<&str> = IDLE.split(' ').collect();
-    let mut start = bench.life(program, name, &args, ().into())?;
+    let mut start = bench.life(program, view, name, &args)?;
     let id = start.last().cloned().context("no id")?;
     if program.kind == Kind::Lxc {
         start[1] = "-d".into();

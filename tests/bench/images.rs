@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use lxcri_tests::cgroups::Layout;
 use serde_json::{Value, json};
 
-/// The configuration that `runc spec` writes.
+/// The configuration that `runc spec` writes, on a machine without the cgroup namespace that it adds on v2.
 const SPEC: &str = include_str!("../data/runc-spec.json");
 
 /// What a normal LXC container has in Debian's template (common.conf), as far as the OCI bundle has it as well.
@@ -45,7 +46,7 @@ impl Images {
             directory,
         };
         for rootfs in [images.rootfs("oci"), images.rootfs("lxc")] {
-            for name in ["bin", "dev", "proc", "sys/fs/cgroup", "tmp"] {
+            for name in ["bin", "dev", "proc", "sys/fs/cgroup", "times", "tmp"] {
                 fs::create_dir_all(rootfs.join(name))
                     .with_context(|| format!("mkdir {}", rootfs.display()))?;
             }
@@ -59,16 +60,41 @@ impl Images {
         self.directory.join(format!("rootfs-{name}"))
     }
 
-    /// Writes a bundle that runs `args` as container `id` with these hooks, and returns its directory.
-    pub fn bundle(&self, id: &str, args: &[&str], hooks: Value) -> Result<PathBuf> {
+    /// A file for the times of hooks, empty, which lies in the second directory where [`Images::times_mount`] is mounted.
+    pub fn times(&self, id: &str) -> Result<(PathBuf, PathBuf)> {
+        let outside = self.directory.join("times");
+        fs::create_dir_all(&outside).context("mkdir times")?;
+        write(&outside.join(id), "")?;
+        Ok((outside.join(id), Path::new("/times").join(id)))
+    }
+
+    /// The mount of the directory of these files in a container.
+    pub fn times_mount(&self) -> Value {
+        let source = self.directory.join("times");
+        json!({"destination": "/times", "type": "bind", "source": source, "options": ["bind", "rw"]})
+    }
+
+    /// Writes a bundle that runs `args` as container `id`, and returns its directory. It is what `runc spec` writes where cgroups
+    /// have this layout, but for what `change` changes.
+    pub fn bundle(
+        &self,
+        id: &str,
+        args: &[&str],
+        layout: Layout,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<PathBuf> {
         let mut config: Value = serde_json::from_str(SPEC).context("runc-spec.json")?;
         config["process"]["terminal"] = json!(false);
         config["process"]["args"] = json!(args);
         config["root"]["path"] = json!(self.rootfs("oci"));
         config["linux"]["cgroupsPath"] = json!(format!("/{id}"));
-        if !hooks.is_null() {
-            config["hooks"] = hooks;
+        if layout == Layout::V2 {
+            let namespaces = config["linux"]["namespaces"].as_array_mut();
+            namespaces
+                .context("runc-spec.json: no namespaces")?
+                .push(json!({"type": "cgroup"}));
         }
+        change(&mut config);
         let path = self.directory.join(format!("bundle-{id}"));
         fs::create_dir_all(&path).with_context(|| format!("mkdir {}", path.display()))?;
         write(

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use lxcri_tests::cgroups::Layout;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
@@ -88,7 +89,9 @@ struct Files {
 
 impl Files {
     fn write(bench: &Bench) -> Result<Files> {
-        let bundle = bench.images.bundle("inject", &["/bin/true"], ().into())?;
+        let bundle = bench
+            .images
+            .bundle("inject", &["/bin/true"], Layout::of_host(), |_| {})?;
         let directory = bundle.join("hooks.d");
         fs::create_dir(&directory).context("mkdir hooks.d")?;
         for i in 0..HOOK_FILES {

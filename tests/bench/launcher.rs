@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lxcri_tests::cgroups::Layout;
 use lxcri_tests::command::{Cmd, quiet, wait_until};
 use lxcri_tests::leaks;
 use serde_json::json;
@@ -51,7 +52,12 @@ fn peaks(bench: &Bench, file: &Path) -> Result<Vec<(&'static str, u64)>> {
     let hook = |path: &Path| json!([{"path": path, "args": [path, "sleep"]}]);
     let hooks =
         json!({"createContainer": hook(tiny), "startContainer": hook(Path::new("/bin/true"))});
-    let bundle = bench.images.bundle(&id, &["/bin/true", "pause"], hooks)?;
+    let bundle =
+        bench
+            .images
+            .bundle(&id, &["/bin/true", "pause"], Layout::of_host(), |config| {
+                config["hooks"] = hooks
+            })?;
     let pid_file = bench.scratch.join("launcher.pid");
     let verb = |verb: &str| {
         let argv = program.global(&bench.state);

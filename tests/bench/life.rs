@@ -1,4 +1,7 @@
-//! The whole life of a container that runs /bin/true: each program once a round, in turn.
+//! The whole life of a container that runs /bin/true: each program once a round, in turn, with a pause before each and without.
+
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Result;
 use lxcri_tests::cgroups::Layout;
@@ -9,6 +12,10 @@ use crate::programs::{Kind, View};
 use crate::sample::Sample;
 use crate::sys::Command;
 
+/// The pause before a run. What the kernel keeps ready for a moment after a container (a lock of all cgroups, above all) is gone
+/// after some 20 ms, as it is when an engine starts a container now and then.
+const PAUSE: Duration = Duration::from_millis(100);
+
 struct Row {
     kind: Kind,
     name: String,
@@ -18,22 +25,24 @@ struct Row {
     sample: Sample,
 }
 
-/// Measures on the machine as it is and, if it is hybrid, where it looks like v2.
+/// Measures on the machine as it is and, if it is hybrid, where it looks like v2. Runs with a pause are half as many.
 pub fn measure(bench: &Bench, rounds: usize, warm_up: usize) -> Result<()> {
     let mut views = vec![View::host()?];
     if Layout::of_host() == Layout::Hybrid {
         views.push(View::of(Layout::V2)?);
     }
-    for view in views {
+    let paces = [(PAUSE, rounds.div_ceil(2)), (Duration::ZERO, rounds)];
+    for (view, (pause, rounds)) in views.iter().flat_map(|v| paces.map(|pace| (v, pace))) {
         let mut rows = Vec::new();
         for program in &bench.programs {
-            rows.push(row(bench, program.kind, &view)?);
+            rows.push(row(bench, program.kind, view)?);
         }
         for round in 0..warm_up + rounds {
             for row in &mut rows {
                 let Some((command, view)) = &row.run else {
                     continue;
                 };
+                sleep(pause);
                 match bench.time_or_drop(row.kind, command, view, &mut row.refusal)? {
                     Some(took) if round >= warm_up => row.sample.add(took),
                     Some(_) => {}
@@ -41,7 +50,7 @@ pub fn measure(bench: &Bench, rounds: usize, warm_up: usize) -> Result<()> {
                 }
             }
         }
-        print(&view, &rows, rounds);
+        print(view, &rows, pause, rounds);
     }
     Ok(())
 }
@@ -62,7 +71,7 @@ fn row(bench: &Bench, kind: Kind, view: &View) -> Result<Row> {
             if own.name() != view.name() {
                 name += &format!(" ({})", own.name());
             }
-            let life = bench.life(program, "life", &["/bin/true"], ().into())?;
+            let life = bench.life(program, &own, "life", &["/bin/true"])?;
             Some((Command::new(&life)?, own))
         }
         None => None,
@@ -76,15 +85,19 @@ fn row(bench: &Bench, kind: Kind, view: &View) -> Result<Row> {
     })
 }
 
-fn print(view: &View, rows: &[Row], rounds: usize) {
+fn print(view: &View, rows: &[Row], pause: Duration, rounds: usize) {
     let median = |kind: Kind| {
         rows.iter()
             .find(|r| r.kind == kind)
             .map_or(f64::NAN, |r| r.sample.median())
     };
     let own = median(Kind::Lxcri);
+    let pace = match pause.as_millis() {
+        0 => "one after the other".to_string(),
+        ms => format!("{ms} ms of rest before each"),
+    };
     println!(
-        "\nWhole life of /bin/true, {}: {rounds} rounds, milliseconds",
+        "\nWhole life of /bin/true, {}, {pace}: {rounds} rounds, milliseconds",
         view.name()
     );
     println!(

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use lxcri_tests::cgroups::Layout;
 use lxcri_tests::command::wait_until;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
@@ -56,7 +57,9 @@ impl Drop for Container {
 /// Prints the figures of the program in `file`.
 pub fn measure(bench: &Bench, file: &Path, rounds: usize) -> Result<()> {
     let root = bench.state.join("ending");
-    let bundle = bench.images.bundle("ending", &["/bin/true"], json!(null))?;
+    let bundle = bench
+        .images
+        .bundle("ending", &["/bin/true"], Layout::of_host(), |_| {})?;
     let said = bench.scratch.join("said");
     nix::unistd::mkfifo(&said, Mode::S_IRWXU).context("mkfifo")?;
     // Open for writing, too, so that it does not end between two hooks.

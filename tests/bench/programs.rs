@@ -124,13 +124,15 @@ impl Program {
 #[derive(Clone)]
 pub struct View {
     name: &'static str,
+    layout: Layout,
     namespace: Option<Arc<OwnedFd>>,
 }
 
 impl View {
     /// The machine as it is.
     pub fn host() -> Result<Self> {
-        let name = match Layout::of_host() {
+        let layout = Layout::of_host();
+        let name = match layout {
             Layout::V1 => "v1 cgroups",
             Layout::V2 => "v2 cgroups",
             Layout::Hybrid => "hybrid cgroups",
@@ -138,6 +140,7 @@ impl View {
         };
         Ok(View {
             name,
+            layout,
             namespace: None,
         })
     }
@@ -151,6 +154,7 @@ impl View {
             } else {
                 "v1 view"
             },
+            layout,
             namespace: Some(namespace),
         })
     }
@@ -158,6 +162,11 @@ impl View {
     /// What it is called.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The cgroups that programs find in it.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Whether it is not the machine as it is.

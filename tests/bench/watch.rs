@@ -70,7 +70,7 @@ pub fn measure(bench: &Bench, file: &Path, rounds: usize) -> Result<()> {
             kind: Kind::Runc,
             file: file.to_owned(),
         };
-        let command = bench.life(&program, name, &["/bin/true"], ().into())?;
+        let command = bench.life(&program, &host, name, &["/bin/true"])?;
         row(name, &command)
     };
     let lives = vec![

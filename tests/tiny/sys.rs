@@ -2,7 +2,7 @@
 
 use core::arch::global_asm;
 
-// 271 ppoll, 0 read, 1 write, 231 exit_group. The first word on the initial stack is argc, argv follows (System V ABI).
+// 271 ppoll, 0 read, 1 write, 228 clock_gettime, 257 openat, 231 exit_group. The first word on the initial stack is argc, argv follows (System V ABI).
 #[cfg(target_arch = "x86_64")]
 global_asm!(
     ".globl _start",
@@ -18,6 +18,8 @@ global_asm!(
     "je 1f",
     "cmp al, 'r'",
     "je 3f",
+    "cmp al, 't'",
+    "je 5f",
     "cmp al, 'w'",
     "jne 9f",
     "mov eax, 1",
@@ -26,7 +28,12 @@ global_asm!(
     "mov edx, 4",
     "syscall",
     "jmp 9f",
+    "5:",
+    "mov r12, [rsp + 24]",
+    "jmp 6f",
     "3:",
+    "xor r12d, r12d",
+    "6:",
     "sub rsp, 4096",
     "4:",
     "xor eax, eax",
@@ -36,6 +43,23 @@ global_asm!(
     "syscall",
     "test rax, rax",
     "jg 4b",
+    "test r12, r12",
+    "jz 9f",
+    // CLOCK_MONOTONIC, O_WRONLY | O_APPEND.
+    "mov eax, 228",
+    "mov edi, 1",
+    "mov rsi, rsp",
+    "syscall",
+    "mov eax, 257",
+    "mov rdi, -100",
+    "mov rsi, r12",
+    "mov edx, 1025",
+    "syscall",
+    "mov edi, eax",
+    "mov eax, 1",
+    "mov rsi, rsp",
+    "mov edx, 16",
+    "syscall",
     "jmp 9f",
     "1:",
     "lea rdx, [rip + lxcri_tiny_time]",
@@ -52,7 +76,7 @@ global_asm!(
     "ud2",
 );
 
-// 73 ppoll, 63 read, 64 write, 94 exit_group.
+// 73 ppoll, 63 read, 64 write, 113 clock_gettime, 56 openat, 94 exit_group.
 #[cfg(target_arch = "aarch64")]
 global_asm!(
     ".globl _start",
@@ -69,6 +93,8 @@ global_asm!(
     "b.eq 1f",
     "cmp w3, #114",
     "b.eq 3f",
+    "cmp w3, #116",
+    "b.eq 5f",
     "cmp w3, #119",
     "b.ne 9f",
     "mov x8, #64",
@@ -77,7 +103,12 @@ global_asm!(
     "mov x2, #4",
     "svc #0",
     "b 9f",
+    "5:",
+    "ldr x19, [sp, #24]",
+    "b 6f",
     "3:",
+    "mov x19, xzr",
+    "6:",
     "sub sp, sp, #4096",
     "4:",
     "mov x8, #63",
@@ -87,6 +118,20 @@ global_asm!(
     "svc #0",
     "cmp x0, #0",
     "b.gt 4b",
+    "cbz x19, 9f",
+    "mov x8, #113",
+    "mov x0, #1",
+    "mov x1, sp",
+    "svc #0",
+    "mov x8, #56",
+    "mov x0, #-100",
+    "mov x1, x19",
+    "mov x2, #1025",
+    "svc #0",
+    "mov x8, #64",
+    "mov x1, sp",
+    "mov x2, #16",
+    "svc #0",
     "b 9f",
     "1:",
     "adr x2, lxcri_tiny_time",
