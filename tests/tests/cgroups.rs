@@ -1,12 +1,14 @@
 //! Control groups: where the container's processes are, and the limits that hold for them.
 
 use std::fs;
+use std::path::Path;
 
 use lxcri_tests::bundle::{Bundle, Image};
 use lxcri_tests::cgroups::{Layout, directory, hierarchies};
 use lxcri_tests::container::{Container, observe};
 use lxcri_tests::scratch::Scratch;
 use lxcri_tests::{leaks, need};
+use nix::mount::{MsFlags, mount};
 use serde_json::{Value, json};
 
 /// One limit: the resource, its controller, and the file and value in v1 and v2.
@@ -194,6 +196,74 @@ fn the_process_sees_its_own_cgroup_as_root() {
             "init in its root"
         );
     }
+}
+
+/// Mounting cgroup2 outside a cgroup namespace sets the options of the machine's hierarchy: what is not named is taken away.
+#[test]
+fn the_machines_hierarchy_keeps_its_options() {
+    let Some(runtime) = need::lxcri() else {
+        return;
+    };
+    let Some(point) = hierarchies(runtime.layout).remove("") else {
+        return;
+    };
+    let delegation = Delegation::begin(&point);
+    let before = options(&point);
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.without_namespace("cgroup");
+    if let Some(mounts) = bundle.config["mounts"].as_array_mut() {
+        mounts.push(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"}));
+    }
+    bundle.shell("cat /proc/self/mountinfo");
+    let container = Container::new(runtime, &scratch, &mut bundle, "options");
+    let outcome = container.running().run().success();
+    assert!(
+        outcome.stdout.contains(" - cgroup2 "),
+        "{}",
+        outcome.brief()
+    );
+    assert_eq!(options(&point), before);
+    drop(delegation);
+    leaks::assert_none(scratch.marker());
+}
+
+/// The options of the file system at a mount point.
+fn options(point: &Path) -> String {
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("read mountinfo");
+    let place = format!(" {} ", point.display());
+    let line = table.lines().rfind(|line| line.contains(&place));
+    let (_, rest) = line.and_then(|l| l.split_once(" - ")).expect("a mount");
+    rest.to_owned()
+}
+
+/// An option that can be lost, where there was none and it can be set. Dropping it takes it away again.
+struct Delegation<'a>(Option<&'a Path>);
+
+impl<'a> Delegation<'a> {
+    fn begin(point: &'a Path) -> Self {
+        let there = options(point).contains("nsdelegate");
+        Delegation((!there && remount(point, Some("nsdelegate"))).then_some(point))
+    }
+}
+
+impl Drop for Delegation<'_> {
+    fn drop(&mut self) {
+        if let Some(point) = self.0 {
+            remount(point, None);
+        }
+    }
+}
+
+fn remount(point: &Path, options: Option<&str>) -> bool {
+    mount(
+        None::<&str>,
+        point,
+        None::<&str>,
+        MsFlags::MS_REMOUNT,
+        options,
+    )
+    .is_ok()
 }
 
 #[test]
