@@ -16,16 +16,20 @@
 #![deny(unsafe_code)]
 
 mod capture;
+mod context;
 mod error;
 mod image;
 mod phase;
 mod run;
+mod running;
+mod series;
 mod spawn;
 mod stdin;
 #[allow(unsafe_code)]
 mod sys;
 
+pub use context::{Context, Cwd};
 pub use error::CallError;
 pub use hook_model::{HookFailure, Record};
 pub use phase::{run_phase, run_phase_with};
-pub use run::{Context, Cwd, run_filter, run_hook, run_hook_at};
+pub use run::{run_filter, run_hook, run_hook_at};

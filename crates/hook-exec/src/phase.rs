@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use hook_model::{Hook, HookFailure, Phase, Record};
 
-use crate::run::{Context, Series};
+use crate::context::Context;
+use crate::series::Series;
 
 /// Runs the hooks of a phase in their order. The first failure ends it, except in poststop.
 ///

@@ -1,0 +1,148 @@
+//! A hook that has been executed, until it has ended.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use hook_model::Record;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::capture::{Buffer, Output};
+use crate::error::CallError;
+use crate::spawn::Child;
+use crate::sys::{self, Ended};
+
+/// Longest time of one poll, so that every timeout fits what poll takes.
+const LONGEST_POLL: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a hook is not waited for any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Ended,
+    TimedOut,
+    /// It has written more than is allowed.
+    TooMuch,
+}
+
+/// A hook that has been executed.
+pub struct Running {
+    pub child: Child,
+    pub stdout: Output,
+    pub stderr: Output,
+}
+
+impl Running {
+    /// Waits for the end of the hook and fills in the rest of its record. The result is its stdout, if all of it is kept.
+    pub fn finish(
+        mut self,
+        deadline: Option<Instant>,
+        kill_wait: Duration,
+        record: &mut Record,
+    ) -> Option<Vec<u8>> {
+        let mut buffer = Buffer::default();
+        let ended = self.wait_until(deadline, &mut buffer);
+        let gone = if ended == Ok(Stop::Ended) {
+            true
+        } else {
+            record.timed_out = ended == Ok(Stop::TimedOut);
+            record.error = ended
+                .err()
+                .map(|errno| CallError::of("poll(pidfd)")(errno).to_string());
+            sys::kill_group(&self.child);
+            self.wait_for_killed(kill_wait, &mut buffer)
+        };
+        if gone {
+            match sys::reap(self.child.pidfd.as_fd()) {
+                Ok(Ended::Exited(status)) => record.exit_status = u8::try_from(status).ok(),
+                Ok(Ended::Killed(signal)) => record.signal = u8::try_from(signal).ok(),
+                Err(errno) => {
+                    record.error = Some(CallError::of("waitid(P_PIDFD)")(errno).to_string())
+                }
+            }
+        } else {
+            let error = record
+                .error
+                .take()
+                .map(|error| format!("{error}, "))
+                .unwrap_or_default();
+            record.error = Some(format!(
+                "{error}not ended {} s after SIGKILL",
+                kill_wait.as_secs()
+            ));
+        }
+        // What a process of the hook writes from now on is not the hook's any more.
+        self.stdout.drain(&mut buffer);
+        self.stderr.drain(&mut buffer);
+        let (end, whole) = self.stdout.into_parts();
+        record.stdout = end;
+        record.stderr = self.stderr.into_parts().0;
+        whole
+    }
+
+    /// Whether a killed hook has ended in time, whatever it has written.
+    fn wait_for_killed(&mut self, time: Duration, buffer: &mut Buffer) -> bool {
+        let deadline = Instant::now().checked_add(time);
+        loop {
+            match self.wait_until(deadline, buffer) {
+                Ok(Stop::TooMuch) => {}
+                stop => return stop == Ok(Stop::Ended),
+            }
+        }
+    }
+
+    /// Drains the output until there is a reason to stop.
+    fn wait_until(
+        &mut self,
+        deadline: Option<Instant>,
+        buffer: &mut Buffer,
+    ) -> Result<Stop, Errno> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let child = self.child.pidfd.as_fd();
+            // An output that has ended is polled as the pidfd without events, since poll takes no gaps here.
+            let output = |pipe: Option<_>| match pipe {
+                Some(pipe) => PollFd::new(pipe, PollFlags::POLLIN),
+                None => PollFd::new(child, PollFlags::empty()),
+            };
+            let mut fds = [
+                PollFd::new(child, PollFlags::POLLIN),
+                output(self.stdout.pipe()),
+                output(self.stderr.pipe()),
+            ];
+            match poll(&mut fds, timeout(left)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            let [ended, out, err] = fds.map(|fd| fd.any().unwrap_or(false));
+            if ended {
+                return Ok(Stop::Ended);
+            }
+            if out {
+                self.stdout.read(buffer);
+            }
+            if err {
+                self.stderr.read(buffer);
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Stop::TimedOut);
+            }
+            if self.stdout.is_too_much() {
+                return Ok(Stop::TooMuch);
+            }
+        }
+    }
+}
+
+/// Milliseconds, rounded up: a poll that ends just before the deadline would be followed by another.
+fn timeout(left: Option<Duration>) -> PollTimeout {
+    match left {
+        None => PollTimeout::NONE,
+        Some(left) => {
+            let milliseconds = left.min(LONGEST_POLL).as_nanos().div_ceil(1_000_000);
+            i32::try_from(milliseconds)
+                .ok()
+                .and_then(|ms| PollTimeout::try_from(ms).ok())
+                .unwrap_or(PollTimeout::MAX)
+        }
+    }
+}

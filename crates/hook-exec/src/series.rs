@@ -1,0 +1,190 @@
+//! Hooks one after the other, each from its start to its record.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hook_model::{Hook, Phase, Record};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::capture::Output;
+use crate::context::{Context, Cwd};
+use crate::error::CallError;
+use crate::image::Image;
+use crate::running::Running;
+use crate::spawn::{self, Birthplace, Spawn};
+use crate::stdin::state_file;
+use crate::sys;
+
+/// Hooks that run one after the other: what serves them all is made once, and what the next one needs while one runs.
+pub struct Series<'a> {
+    context: &'a Context<'a>,
+    birthplace: Option<Birthplace>,
+    /// The next hook's, made ahead.
+    stdio: Option<Stdio>,
+    /// Whether a next hook is to be expected.
+    pub more: bool,
+}
+
+/// The standard descriptors of a hook, and our ends of them.
+struct Stdio {
+    stdin: OwnedFd,
+    stdout: (Output, OwnedFd),
+    stderr: (Output, OwnedFd),
+}
+
+impl Stdio {
+    fn new(state: &[u8], limit: Option<usize>) -> Result<Stdio, CallError> {
+        Ok(Stdio {
+            stdin: state_file(state)?,
+            stdout: Output::new(limit)?,
+            stderr: Output::new(None)?,
+        })
+    }
+}
+
+impl<'a> Series<'a> {
+    /// Hooks of this context. Nothing is made yet.
+    pub fn new(context: &'a Context<'a>) -> Series<'a> {
+        Series {
+            context,
+            birthplace: None,
+            stdio: None,
+            more: false,
+        }
+    }
+
+    /// Runs a hook. `executable` may be the reason why there is none.
+    pub fn run(
+        &mut self,
+        executable: Result<Option<BorrowedFd<'_>>, String>,
+        hook: &Hook,
+        phase: Phase,
+        index: u32,
+        limit: Option<usize>,
+    ) -> (Record, Option<Vec<u8>>) {
+        let start = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let began = Instant::now();
+        let mut record = Record {
+            phase,
+            index,
+            path: hook.path_str().into_owned(),
+            argv: hook.argv(),
+            pid: 0,
+            start_ns: nanoseconds(start),
+            duration_ns: 0,
+            exit_status: None,
+            signal: None,
+            timed_out: false,
+            error: None,
+            stdout: String::new(),
+            stderr: String::new(),
+        };
+        // A timeout beyond the range of the clock is none.
+        let own = hook
+            .deadline()
+            .and_then(|timeout| began.checked_add(timeout));
+        let deadline = own.into_iter().chain(self.context.deadline).min();
+        let mut output = None;
+        let started =
+            executable.and_then(|file| self.start_hook(file, hook, limit, &mut record.pid));
+        match started {
+            Ok(running) => {
+                if self.more {
+                    // What is wrong with them is said when they are needed.
+                    self.stdio = Stdio::new(self.context.state, None).ok();
+                }
+                output = running.finish(deadline, self.context.kill_wait, &mut record);
+            }
+            Err(error) => record.error = Some(error),
+        }
+        record.duration_ns = nanoseconds(began.elapsed());
+        (record, output)
+    }
+
+    /// Tells the pid as soon as there is one, even of a process that then failed to execute the hook. The error is the text
+    /// for the record.
+    fn start_hook(
+        &mut self,
+        executable: Option<BorrowedFd<'_>>,
+        hook: &Hook,
+        limit: Option<usize>,
+        pid: &mut u32,
+    ) -> Result<Running, String> {
+        let image = Image::new(hook, hook.environ())?;
+        self.spawn(executable, &image, limit, pid)
+            .map_err(|error| error.to_string())
+    }
+
+    fn spawn(
+        &mut self,
+        executable: Option<BorrowedFd<'_>>,
+        image: &Image,
+        limit: Option<usize>,
+        pid: &mut u32,
+    ) -> Result<Running, CallError> {
+        sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
+        let opened: OwnedFd;
+        let cwd = match self.context.cwd {
+            Cwd::Fd(fd) => fd,
+            Cwd::Path(path) => {
+                opened = open(
+                    path,
+                    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )
+                .map_err(CallError::of(format!(
+                    "open({}, O_PATH|O_DIRECTORY)",
+                    path.display()
+                )))?;
+                opened.as_fd()
+            }
+        };
+        // Standard descriptors are replaced before the executable is used.
+        let executable = match executable {
+            None => None,
+            Some(fd) => {
+                let copy = fd.try_clone_to_owned().map_err(|e| {
+                    CallError::of("fcntl(F_DUPFD_CLOEXEC)")(
+                        e.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw),
+                    )
+                })?;
+                Some(sys::above_stdio(copy)?)
+            }
+        };
+        let Stdio {
+            stdin,
+            stdout: (stdout, hook_stdout),
+            stderr: (stderr, hook_stderr),
+        } = match self.stdio.take() {
+            Some(ready) if limit.is_none() => ready,
+            _ => Stdio::new(self.context.state, limit)?,
+        };
+        let plan = Spawn {
+            path: &image.path,
+            argv: &image.argv,
+            envp: &image.envp,
+            executable: executable.as_ref().map(AsFd::as_fd),
+            cwd,
+            stdio: [stdin.as_fd(), hook_stdout.as_fd(), hook_stderr.as_fd()],
+            die_with_caller: self.context.die_with_caller,
+        };
+        let birthplace = match &mut self.birthplace {
+            Some(known) => known,
+            unknown => unknown.insert(Birthplace::new()?),
+        };
+        let child = spawn::spawn(birthplace, &plan, pid)?;
+        Ok(Running {
+            child,
+            stdout,
+            stderr,
+        })
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
