@@ -88,7 +88,14 @@ fn once(bench: &Bench, row: &mut Row) -> Result<Option<Vec<f64>>> {
         {
             return Ok(None);
         }
-        took.push(distance(times).with_context(|| command.to_string())?);
+        match distance(times) {
+            Ok(distance) => took.push(distance),
+            Err(error) if row.kind == Kind::Lxcri => return Err(error.context(command.to_string())),
+            Err(error) => {
+                row.refusal = Some(format!("{error:#}"));
+                return Ok(None);
+            }
+        }
     }
     Ok(Some(took))
 }

@@ -11,6 +11,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 const ROOT: &str = "/sys/fs/cgroup";
+/// The v2 hierarchy of a hybrid machine.
+const UNIFIED: &str = "/sys/fs/cgroup/unified";
 
 /// How cgroups are mounted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,16 +54,15 @@ pub fn view(layout: Layout) -> io::Result<Arc<OwnedFd>> {
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
         match layout {
-            Layout::V1 => umount2("/sys/fs/cgroup/unified", MntFlags::MNT_DETACH)?,
+            Layout::V1 => umount2(UNIFIED, MntFlags::MNT_DETACH)?,
             Layout::V2 => {
+                // Not mounted anew: that would take away the options of the machine's one hierarchy.
+                // Kept, so that nothing is removed below it while cgroups are there.
+                let aside = tempfile::tempdir()?.keep();
+                mount(Some(UNIFIED), &aside, none, MsFlags::MS_BIND, none)?;
                 umount2(ROOT, MntFlags::MNT_DETACH)?;
-                mount(
-                    Some("cgroup2"),
-                    ROOT,
-                    Some("cgroup2"),
-                    MsFlags::empty(),
-                    none,
-                )?;
+                mount(Some(&aside), ROOT, none, MsFlags::MS_MOVE, none)?;
+                fs::remove_dir(aside)?;
             }
             Layout::Hybrid | Layout::None => return Err(io::Error::other("no such view")),
         }

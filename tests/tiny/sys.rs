@@ -2,7 +2,8 @@
 
 use core::arch::global_asm;
 
-// 271 ppoll, 0 read, 1 write, 228 clock_gettime, 257 openat, 231 exit_group. The first word on the initial stack is argc, argv follows (System V ABI).
+// 271 ppoll, 0 read, 1 write, 228 clock_gettime, 257 openat, 231 exit_group. The first word on the initial stack is argc, argv
+// follows (System V ABI).
 #[cfg(target_arch = "x86_64")]
 global_asm!(
     ".globl _start",

@@ -89,8 +89,11 @@ impl<'a> Series<'a> {
             .and_then(|timeout| began.checked_add(timeout));
         let deadline = own.into_iter().chain(self.context.deadline).min();
         let mut output = None;
-        let started =
-            executable.and_then(|file| self.start_hook(file, hook, limit, &mut record.pid));
+        let started = executable.and_then(|file| {
+            let image = Image::new(hook, hook.environ())?;
+            let child = self.spawn(file, &image, limit, &mut record.pid);
+            child.map_err(|error| error.to_string())
+        });
         match started {
             Ok(running) => {
                 if self.more {
@@ -105,20 +108,7 @@ impl<'a> Series<'a> {
         (record, output)
     }
 
-    /// Tells the pid as soon as there is one, even of a process that then failed to execute the hook. The error is the text
-    /// for the record.
-    fn start_hook(
-        &mut self,
-        executable: Option<BorrowedFd<'_>>,
-        hook: &Hook,
-        limit: Option<usize>,
-        pid: &mut u32,
-    ) -> Result<Running, String> {
-        let image = Image::new(hook, hook.environ())?;
-        self.spawn(executable, &image, limit, pid)
-            .map_err(|error| error.to_string())
-    }
-
+    /// Tells the pid as soon as there is one, even of a process that then failed to execute the hook.
     fn spawn(
         &mut self,
         executable: Option<BorrowedFd<'_>>,

@@ -75,7 +75,8 @@ fn is_default(signal: c_int) -> bool {
 ///
 /// CLONE_VM and CLONE_VFORK: the child borrows the caller's memory, so that nothing of it is copied, however much the
 /// caller has mapped, and it can say what went wrong without a pipe. CLONE_PIDFD leaves no moment in which the pid alone
-/// identifies it.
+/// identifies it. The child only makes system calls, and all signals are blocked, so that no handler of the caller runs
+/// in it on the shared memory.
 pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
     let argv = pointers(spawn.argv);
     let envp = pointers(spawn.envp);
@@ -97,11 +98,8 @@ pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Ch
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: c_int = -1;
     let blocked = AllBlocked::new();
-    // SAFETY: `child` runs on a stack of its own, to whose upper end `top` points. `plan`, what it points to and the stack
-    // outlive its use of them, since CLONE_VFORK suspends this thread until the child has executed a program or ended. No
-    // other child is on that stack then, since a birthplace, with its pointer, is not Sync. The child only makes system
-    // calls, and all signals are blocked, so that no handler of the caller runs in it on the shared memory. `pidfd` is
-    // where CLONE_PIDFD wants a pointer to an int.
+    // SAFETY: this thread is suspended (CLONE_VFORK) while the child uses the plan and the stack, which no other thread has
+    // (a pointer is not Sync) and to whose upper end `top` points. CLONE_PIDFD wants a pointer to an int.
     let pid = unsafe {
         libc::clone(
             child,
