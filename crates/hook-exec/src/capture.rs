@@ -69,6 +69,11 @@ impl Output {
         self.whole.as_ref().is_some_and(|whole| whole.exceeded)
     }
 
+    /// Our end of the pipe. Nothing is read after this.
+    pub fn take_pipe(&mut self) -> Option<OwnedFd> {
+        self.pipe.take()
+    }
+
     /// The kept end as text, and all of the output if that is kept and was not too much.
     pub fn into_parts(self) -> (String, Option<Vec<u8>>) {
         let whole = self.whole.filter(|whole| !whole.exceeded);

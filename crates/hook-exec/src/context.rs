@@ -1,28 +1,18 @@
 //! What the hooks of a phase have in common.
 
-use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// [`Context::kill_wait`] unless set otherwise.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
-/// The working directory of a hook.
-#[derive(Clone, Copy, Debug)]
-pub enum Cwd<'a> {
-    /// Opened for each hook.
-    Path(&'a Path),
-    /// A directory that the caller has opened, O_PATH suffices.
-    Fd(BorrowedFd<'a>),
-}
-
 /// What the hooks of a phase have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The OCI state as JSON, for stdin.
     pub state: &'a [u8],
-    /// The working directory.
-    pub cwd: Cwd<'a>,
+    /// The working directory, looked up for each hook.
+    pub cwd: &'a Path,
     /// Whether a hook is killed when the calling thread ends. A program with set-id bits loses that.
     pub die_with_caller: bool,
     /// When a hook is killed even if its own timeout is later, or if it has none.
@@ -36,7 +26,7 @@ impl<'a> Context<'a> {
     pub fn new(state: &'a [u8], cwd: &'a Path) -> Context<'a> {
         Context {
             state,
-            cwd: Cwd::Path(cwd),
+            cwd,
             die_with_caller: false,
             deadline: None,
             kill_wait: KILL_WAIT,

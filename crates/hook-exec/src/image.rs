@@ -1,20 +1,22 @@
-//! What execve wants, made before the child exists: the child may not allocate.
+//! What chdir and execve want, made before the child exists: the child may not allocate.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use hook_model::Hook;
 
-/// Path, arguments and environment as C strings.
+/// Path, arguments, environment and working directory as C strings.
 pub struct Image {
     pub path: CString,
     pub argv: Vec<CString>,
     pub envp: Vec<CString>,
+    pub cwd: CString,
 }
 
 impl Image {
     /// The error is a text for the record.
-    pub fn new(hook: &Hook, environ: Vec<String>) -> Result<Image, String> {
+    pub fn new(hook: &Hook, environ: Vec<String>, cwd: &Path) -> Result<Image, String> {
         let call = || format!("execve({})", hook.path.display());
         let path = CString::new(hook.path.as_os_str().as_bytes())
             .map_err(|_| format!("{}: the path contains a NUL character", call()))?;
@@ -32,6 +34,12 @@ impl Image {
             path,
             argv: strings(hook.argv(), "an argument")?,
             envp: strings(environ, "the environment")?,
+            cwd: CString::new(cwd.as_os_str().as_bytes()).map_err(|_| {
+                format!(
+                    "chdir({}): the path contains a NUL character",
+                    cwd.display()
+                )
+            })?,
         })
     }
 }

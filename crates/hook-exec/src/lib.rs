@@ -28,7 +28,7 @@ mod stdin;
 #[allow(unsafe_code)]
 mod sys;
 
-pub use context::{Context, Cwd};
+pub use context::Context;
 pub use error::CallError;
 pub use hook_model::{HookFailure, Record};
 pub use phase::{run_phase, run_phase_with};

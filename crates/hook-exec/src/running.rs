@@ -1,6 +1,6 @@
 //! A hook that has been executed, until it has ended.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use hook_model::Record;
@@ -31,6 +31,13 @@ pub struct Running {
     pub stderr: Output,
 }
 
+/// What is left of a hook that has ended: its pidfd, and our ends of its pipes. To close them takes a few microseconds, in which
+/// the next hook may already run.
+pub struct Remains {
+    _pidfd: OwnedFd,
+    _pipes: [Option<OwnedFd>; 2],
+}
+
 impl Running {
     /// Waits for the end of the hook and fills in the rest of its record. The result is its stdout, if all of it is kept.
     pub fn finish(
@@ -38,7 +45,7 @@ impl Running {
         deadline: Option<Instant>,
         kill_wait: Duration,
         record: &mut Record,
-    ) -> Option<Vec<u8>> {
+    ) -> (Option<Vec<u8>>, Remains) {
         let mut buffer = Buffer::default();
         let ended = self.wait_until(deadline, &mut buffer);
         let gone = if ended == Ok(Stop::Ended) {
@@ -73,10 +80,14 @@ impl Running {
         // What a process of the hook writes from now on is not the hook's any more.
         self.stdout.drain(&mut buffer);
         self.stderr.drain(&mut buffer);
+        let remains = Remains {
+            _pipes: [self.stdout.take_pipe(), self.stderr.take_pipe()],
+            _pidfd: self.child.pidfd,
+        };
         let (end, whole) = self.stdout.into_parts();
         record.stdout = end;
         record.stderr = self.stderr.into_parts().0;
-        whole
+        (whole, remains)
     }
 
     /// Whether a killed hook has ended in time, whatever it has written.

@@ -5,14 +5,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hook_model::{Hook, Phase, Record};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
 
 use crate::capture::Output;
-use crate::context::{Context, Cwd};
+use crate::context::Context;
 use crate::error::CallError;
 use crate::image::Image;
-use crate::running::Running;
+use crate::running::{Remains, Running};
 use crate::spawn::{self, Birthplace, Spawn};
 use crate::stdin::state_file;
 use crate::sys;
@@ -23,6 +21,8 @@ pub struct Series<'a> {
     birthplace: Option<Birthplace>,
     /// The next hook's, made ahead.
     stdio: Option<Stdio>,
+    /// The last hook's, to be closed while the next one runs.
+    remains: Option<Remains>,
     /// Whether a next hook is to be expected.
     pub more: bool,
 }
@@ -51,6 +51,7 @@ impl<'a> Series<'a> {
             context,
             birthplace: None,
             stdio: None,
+            remains: None,
             more: false,
         }
     }
@@ -90,17 +91,21 @@ impl<'a> Series<'a> {
         let deadline = own.into_iter().chain(self.context.deadline).min();
         let mut output = None;
         let started = executable.and_then(|file| {
-            let image = Image::new(hook, hook.environ())?;
+            let image = Image::new(hook, hook.environ(), self.context.cwd)?;
             let child = self.spawn(file, &image, limit, &mut record.pid);
             child.map_err(|error| error.to_string())
         });
         match started {
             Ok(running) => {
+                self.remains = None;
                 if self.more {
                     // What is wrong with them is said when they are needed.
                     self.stdio = Stdio::new(self.context.state, None).ok();
                 }
-                output = running.finish(deadline, self.context.kill_wait, &mut record);
+                let (whole, remains) =
+                    running.finish(deadline, self.context.kill_wait, &mut record);
+                output = whole;
+                self.remains = Some(remains);
             }
             Err(error) => record.error = Some(error),
         }
@@ -117,22 +122,6 @@ impl<'a> Series<'a> {
         pid: &mut u32,
     ) -> Result<Running, CallError> {
         sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
-        let opened: OwnedFd;
-        let cwd = match self.context.cwd {
-            Cwd::Fd(fd) => fd,
-            Cwd::Path(path) => {
-                opened = open(
-                    path,
-                    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-                    Mode::empty(),
-                )
-                .map_err(CallError::of(format!(
-                    "open({}, O_PATH|O_DIRECTORY)",
-                    path.display()
-                )))?;
-                opened.as_fd()
-            }
-        };
         // Standard descriptors are replaced before the executable is used.
         let executable = match executable {
             None => None,
@@ -158,7 +147,7 @@ impl<'a> Series<'a> {
             argv: &image.argv,
             envp: &image.envp,
             executable: executable.as_ref().map(AsFd::as_fd),
-            cwd,
+            cwd: &image.cwd,
             stdio: [stdin.as_fd(), hook_stdout.as_fd(), hook_stderr.as_fd()],
             die_with_caller: self.context.die_with_caller,
         };

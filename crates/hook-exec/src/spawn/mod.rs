@@ -15,7 +15,7 @@ pub struct Spawn<'a> {
     pub envp: &'a [CString],
     /// Executed in place of the path.
     pub executable: Option<BorrowedFd<'a>>,
-    pub cwd: BorrowedFd<'a>,
+    pub cwd: &'a CStr,
     /// Become 0, 1 and 2; none of them may be one of these.
     pub stdio: [BorrowedFd<'a>; 3],
     /// Whether the child gets SIGKILL when the calling thread ends.
@@ -36,7 +36,7 @@ enum Step {
     Setpgid,
     Sigaction,
     Prctl,
-    Fchdir,
+    Chdir,
     Dup,
     CloseRange,
     Sigprocmask,
@@ -48,7 +48,7 @@ impl Step {
         Step::Setpgid,
         Step::Sigaction,
         Step::Prctl,
-        Step::Fchdir,
+        Step::Chdir,
         Step::Dup,
         Step::CloseRange,
         Step::Sigprocmask,
@@ -62,7 +62,7 @@ impl Step {
             Step::Setpgid => "setpgid(0, 0)".into(),
             Step::Sigaction => "rt_sigaction(SIG_DFL)".into(),
             Step::Prctl => "prctl(PR_SET_PDEATHSIG)".into(),
-            Step::Fchdir => "fchdir".into(),
+            Step::Chdir => format!("chdir({})", spawn.cwd.to_string_lossy()),
             Step::Dup => "dup3".into(),
             Step::CloseRange => "close_range(3, CLOSE_RANGE_CLOEXEC)".into(),
             Step::Sigprocmask => "rt_sigprocmask(SIG_SETMASK, [])".into(),

@@ -28,7 +28,7 @@ struct Plan<'a> {
     argv: *const *const c_char,
     envp: *const *const c_char,
     executable: Option<RawFd>,
-    cwd: RawFd,
+    cwd: *const c_char,
     stdio: [RawFd; 3],
     /// The signals whose dispositions are to become the default.
     signals: &'a [c_int],
@@ -85,7 +85,7 @@ pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Ch
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
         executable: spawn.executable.map(|fd| fd.as_raw_fd()),
-        cwd: spawn.cwd.as_raw_fd(),
+        cwd: spawn.cwd.as_ptr(),
         stdio: spawn.stdio.map(|fd| fd.as_raw_fd()),
         signals: &place.signals,
         die_with: spawn
@@ -205,9 +205,9 @@ fn become_hook(plan: &Plan<'_>) -> Result<(), (Step, i32)> {
 
     // SAFETY: no pointer is passed. The call cannot fail.
     unsafe { libc::syscall(libc::SYS_umask, UMASK) };
-    // SAFETY: no pointer is passed.
-    check(Step::Fchdir, unsafe {
-        libc::syscall(libc::SYS_fchdir, plan.cwd)
+    // SAFETY: a C string that outlives this function.
+    check(Step::Chdir, unsafe {
+        libc::syscall(libc::SYS_chdir, plan.cwd)
     })?;
     for (target, source) in (0..).zip(plan.stdio) {
         // SAFETY: no pointer is passed. The source is none of the targets, so none is overwritten before its turn.
