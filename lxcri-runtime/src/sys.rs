@@ -153,6 +153,14 @@ pub fn loopback_up() -> io::Result<()> {
     }
 }
 
+/// A number that nobody can guess (getrandom(2)).
+pub fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer has the length that is passed. So few bytes come all at once or not at all.
+    check(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) } as libc::c_long)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 /// Takes ownership of a descriptor that a system call has just returned, or that the program inherited and claims once.
 pub fn received(fd: RawFd) -> OwnedFd {
     // SAFETY: the callers pass numbers that are open and that nothing else in this process owns.

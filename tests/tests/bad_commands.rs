@@ -1,13 +1,16 @@
 //! Ids, command lines and moments that must be refused, and surroundings that are not as usual.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 
 use lxcri_tests::bundle::{Bundle, Image};
 use lxcri_tests::command::Cmd;
 use lxcri_tests::container::Container;
 use lxcri_tests::judge::Judge;
 use lxcri_tests::need;
+use lxcri_tests::phase::{PHASES, Phase};
 use lxcri_tests::scratch::Scratch;
+use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::json;
 
 fn saved(scratch: &Scratch) -> Bundle<'_> {
@@ -293,7 +296,7 @@ fn a_runtime_directory_with_odd_characters_and_a_bundle_too() {
     };
     let scratch = Scratch::new();
     let mut bundle = Bundle::named(&scratch, Image::Busybox, "b u'n\"d$l;e #1");
-    for phase in &lxcri_tests::phase::PHASES {
+    for phase in &PHASES {
         let path = bundle.probe_as(phase.name, |o| o);
         bundle.hook(phase, json!({"path": path}));
     }
@@ -309,36 +312,74 @@ fn a_runtime_directory_with_odd_characters_and_a_bundle_too() {
     );
 }
 
-/// lxc-destroy asks an abstract socket whether the container has a monitor, and anybody may have taken the name.
+/// LXC names the socket of its monitor after the container, in the abstract namespace: anybody in the network namespace could
+/// take the name, and whoever asks there would wait for ever.
 #[test]
-fn a_stranger_at_the_socket_of_lxc_delays_delete_only() {
+fn a_stranger_at_the_socket_of_lxc_is_never_asked() {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixListener};
     let Some(runtime) = need::lxcri() else { return };
     let scratch = Scratch::new();
     let mut bundle = Bundle::new(&scratch, Image::Busybox);
-    let poststop = lxcri_tests::phase::PHASES
-        .iter()
-        .find(|p| p.name == "poststop")
-        .expect("poststop");
+    bundle.without_namespace("network");
     let path = bundle.probe_as("hook", |orders| orders);
-    // A hook without a timeout may take as long as it likes, LXC may not.
-    bundle.hook(poststop, serde_json::json!({"path": path}));
+    bundle.hook(poststop(), serde_json::json!({"path": path}));
     let container = Container::new(runtime, &scratch, &mut bundle, "c");
-    container.create().success();
     let name = format!("{}/{}/command", scratch.join("run").display(), container.id);
     let address = SocketAddr::from_abstract_name(name).expect("an address");
-    let _stranger = UnixListener::bind_addr(&address).expect("a listener");
+    let stranger = UnixListener::bind_addr(&address).expect("a listener");
+    container.create().success();
+    container.start().success();
+    let outcome = container.delete_force().success();
+    assert_eq!(outcome.stderr, "", "lxc-destroy came to its end");
+    drop(container);
+    assert!(bundle.records().started("host:hook").is_some());
+    stranger.set_nonblocking(true).expect("a listener");
+    let asked = stranger.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock));
+}
+
+/// Whoever holds LXC's lock on the container keeps lxc-destroy waiting.
+#[test]
+fn an_lxc_destroy_that_does_not_end_delays_delete_only() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    // A hook without a timeout may take as long as it likes, LXC may not.
+    let path = bundle.probe_as("hook", |orders| orders);
+    bundle.hook(poststop(), serde_json::json!({"path": path}));
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    let root = scratch.join("run");
+    let locks = Path::new("/run/lxc/lock").join(root.strip_prefix("/").expect("an absolute path"));
+    let lock = File::options()
+        .write(true)
+        .open(locks.join(format!(".{}", container.id)))
+        .expect("LXC's lock");
+    let all = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&lock, FcntlArg::F_OFD_SETLK(&all)).expect("F_OFD_SETLK");
     // The engine may have taken the bundle away; its hooks run all the same, then in /.
     let away = scratch.join("away");
     std::fs::rename(container.bundle_path(), &away).expect("rename");
-    container.delete_force().success();
+    let outcome = container.delete_force().success();
+    assert!(outcome.stderr.contains("lxc-destroy: "), "{outcome}");
     std::fs::rename(&away, container.bundle_path()).expect("rename");
     drop(container);
     assert!(
         bundle.records().started("host:hook").is_some(),
         "the poststop hook has run all the same"
     );
+}
+
+fn poststop() -> &'static Phase {
+    let mut phases = PHASES.iter();
+    phases.find(|p| p.name == "poststop").expect("poststop")
 }
 
 #[test]

@@ -131,11 +131,12 @@ impl Lxc {
     pub(super) fn execute(&self, container: &Container, root: &Path, how: &How) -> Result<Monitor> {
         // What LXC has to say is read from its log and becomes part of our error. It is found from the container's directory, so
         // that nothing can be made before that exists.
+        let root = unguessable(root)?;
         let words: [&OsStr; 11] = [
             "lxc-start".as_ref(),
             "-F".as_ref(),
             "-P".as_ref(),
-            root.as_ref(),
+            &root,
             "-n".as_ref(),
             container.id.as_ref(),
             "-q".as_ref(),
@@ -191,6 +192,22 @@ fn nothing() -> nix::Result<OwnedFd> {
     let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file)
+}
+
+/// The directory of the containers, written as nobody can guess it: with 64 steps that lead nowhere, `/` or `/.`.
+///
+/// LXC names the command socket of a monitor after this path (`lxc_make_abstract_socket_name`), in the abstract namespace of
+/// unix(7). There any process of the network namespace may take a name that it knows before LXC does, also a process of another
+/// container, and LXC would ask it about the container and wait for ever.
+fn unguessable(root: &Path) -> Result<OsString> {
+    let random = crate::sys::random().context("getrandom")?;
+    let mut name = root.as_os_str().to_owned();
+    for bit in 0..u64::BITS {
+        name.push(if random >> bit & 1 == 0 { "/" } else { "/." });
+    }
+    // LXC takes away slashes at the end.
+    name.push("/.");
+    Ok(name)
 }
 
 fn string(text: &OsStr) -> Result<CString> {
@@ -282,9 +299,8 @@ impl Drop for Monitor {
 
 /// Runs `lxc-destroy`, which runs `lxc.hook.destroy`. The error is for a warning: whoever calls this checks what was done.
 ///
-/// `hooks` is how long the hooks may take altogether, `None` if one of them may take as long as it likes. lxc-destroy first
-/// asks a socket whether the container has a monitor; its name is abstract (unix(7)), so any process of the host's network
-/// namespace could have taken it, and would never answer.
+/// `hooks` is how long the hooks may take altogether, `None` if one of them may take as long as it likes. LXC itself must not
+/// keep us: it waits without end for its lock.
 pub fn destroy(container: &Container, root: &Path, hooks: Option<Duration>) -> Result<()> {
     let Some(program) = find("lxc-destroy") else {
         bail!("lxc-destroy not found: install the package lxc")
@@ -377,7 +393,8 @@ fn summarise(log: &str) -> String {
 fn command(program: &Path, container: &Container, root: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", DIRECTORIES.join(":"));
-    command.arg("-P").arg(root).arg("-n").arg(&container.id);
+    command.arg("-P").arg(unguessable(root)?);
+    command.arg("-n").arg(&container.id);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -437,6 +454,21 @@ pub fn open_namespaces(namespaces: &Namespaces) -> Result<ahead::Open> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unguessable_path_leads_to_the_same_place() {
+        let root = tempfile::tempdir().unwrap();
+        let name = unguessable(root.path()).unwrap();
+        assert!(
+            name.as_bytes()
+                .starts_with(root.path().as_os_str().as_bytes())
+        );
+        assert_eq!(
+            fs::canonicalize(&name).unwrap(),
+            fs::canonicalize(root.path()).unwrap()
+        );
+        assert_ne!(unguessable(root.path()).unwrap(), name);
+    }
 
     #[test]
     fn the_cause_comes_first_and_the_rest_is_left_out() {
