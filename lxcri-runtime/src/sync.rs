@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -22,16 +22,21 @@ use crate::process;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The listening socket.
-pub struct Listener(OwnedFd);
+pub struct Listener {
+    socket: OwnedFd,
+    buffer: Buffer,
+}
+
+/// Room for the largest packet, made once for all peers: most packets are a few bytes. What the allocator gets from the kernel for it
+/// is zero, and is never touched.
+type Buffer = Arc<Mutex<Vec<u8>>>;
 
 /// A launcher at the other end.
 pub struct Peer {
     socket: OwnedFd,
     /// Its pid, as the kernel tells it (SO_PEERCRED in unix(7)).
     pub pid: i32,
-    /// Room for the largest packet, made once: most are a few bytes. What the allocator gets from the kernel for it is zero, and
-    /// is never touched.
-    buffer: Mutex<Vec<u8>>,
+    buffer: Buffer,
 }
 
 /// A packet from the launcher.
@@ -67,12 +72,15 @@ impl Listener {
         .with_context(context)?;
         access.tree(&path)?;
         listen(&socket, Backlog::new(4).context("backlog")?).with_context(context)?;
-        Ok(Listener(socket))
+        Ok(Listener {
+            socket,
+            buffer: Arc::new(Mutex::new(vec![0; kind::PACKET_LIMIT])),
+        })
     }
 
     /// Accepts a connection that is already waiting.
     pub fn accept(&self) -> Result<Peer> {
-        let fd = accept4(self.0.as_raw_fd(), SockFlag::SOCK_CLOEXEC)
+        let fd = accept4(self.socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC)
             .context("accept on the sync socket")?;
         let socket = own(fd);
         let credentials =
@@ -80,14 +88,14 @@ impl Listener {
         Ok(Peer {
             socket,
             pid: credentials.pid(),
-            buffer: Mutex::new(vec![0; kind::PACKET_LIMIT]),
+            buffer: Arc::clone(&self.buffer),
         })
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 
