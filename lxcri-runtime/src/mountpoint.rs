@@ -18,6 +18,10 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+/// Mode of a directory that the runtime has made. The sticky bit tells it from one that the image brings, which stays: without it
+/// the image would be of no use on a read-only file system afterwards.
+const OWN: u32 = 0o1700;
+
 /// Name of the directory in the root.
 fn name() -> &'static str {
     names::GUEST_MOUNT.trim_start_matches('/')
@@ -45,7 +49,7 @@ pub fn acquire(rootfs: &Path) -> Result<MountPoint> {
         root(rootfs).with_context(|| format!("open root file system {}", rootfs.display()))?;
     // Bounded, because another container can take the directory away between any two steps.
     for _ in 0..1000 {
-        match mkdirat(root.as_fd(), name(), Mode::from_bits_truncate(0o700)) {
+        match mkdirat(root.as_fd(), name(), Mode::from_bits_truncate(OWN)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(Errno::EROFS) => bail!(
                 "mkdir({}): read-only file system: make this empty directory in the image",
@@ -115,7 +119,7 @@ pub fn inside(outer: &MountPoint, place: &OwnedFd) -> Result<File> {
     }
 }
 
-/// Removes the directory if nobody else needs it and if it is empty. `false` when somebody does.
+/// Removes the directory if the runtime has made it, nobody else needs it and it is empty. `false` when somebody needs it.
 pub fn release(rootfs: &Path) -> io::Result<bool> {
     let root = match root(rootfs) {
         Ok(root) => root,
@@ -133,6 +137,9 @@ pub fn release(rootfs: &Path) -> io::Result<bool> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(false),
         Err(TryLockError::Error(e)) => return Err(e),
+    }
+    if file.metadata()?.mode() & 0o7777 != OWN {
+        return Ok(true);
     }
     match unlinkat(root.as_fd(), name(), UnlinkatFlags::RemoveDir) {
         Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EROFS) => Ok(true),

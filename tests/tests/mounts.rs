@@ -314,6 +314,19 @@ fn propagation() {
     assert_eq!(mount(&record, "/slave").tags, ["master"]);
     assert!(mount(&record, "/shared").tags.contains(&"shared".into()));
     assert_eq!(mount(&record, "/unbindable").tags, ["unbindable"]);
+
+    // What root of a user namespace mounts must not appear on the host.
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    add_mounts(&mut bundle, &mounts);
+    bundle.user_namespace(100_000, 65_536);
+    bundle.process(&bundle.orders("below").with("cat", "/proc/self/mountinfo"));
+    let container = Container::new(runtime, &scratch, &mut bundle, "below");
+    container.running().run().success();
+    let record = container.record("below");
+    for point in ["/slave", "/shared"] {
+        let tags = mount(&record, point).tags;
+        assert!(tags.contains(&"master".into()), "{point}: {tags:?}");
+    }
 }
 
 #[test]

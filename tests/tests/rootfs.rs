@@ -283,3 +283,46 @@ fn a_runtime_in_a_chroot() {
     drop(container);
     leaks::assert_none(scratch.marker());
 }
+
+/// Masks, and nodes in place of an image's empty files, are the host's own: the container may use them, but not change them.
+#[test]
+fn the_nodes_of_the_host_keep_their_modes() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    // An image unpacked without privileges, in a container without a mount at /dev.
+    bundle.mkdir("dev");
+    std::fs::write(bundle.rootfs().join("dev/full"), "").expect("write");
+    if let Some(mounts) = bundle.config["mounts"].as_array_mut() {
+        mounts.retain(|mount| {
+            let at = mount["destination"].as_str().unwrap_or_default();
+            !at.starts_with("/dev")
+        });
+    }
+    bundle.config["linux"]["maskedPaths"] = json!(["/proc/keys"]);
+    // The modes that they have: a runtime that lets it through changes nothing.
+    let script = "chmod 0666 /proc/keys && exit 1; chmod 0666 /dev/full && exit 2; touch -c /proc/keys && exit 3; \
+                  cat /proc/keys && echo x > /proc/keys && ! echo x > /dev/full && echo used";
+    bundle.shell(script);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    let outcome = container.running().run().success();
+    assert_eq!(outcome.stdout, "used\n", "{outcome}");
+}
+
+/// What the runtime has made goes away, what the image brings stays: on a read-only file system it is needed.
+#[test]
+fn an_image_keeps_its_own_mount_point() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("exit 0");
+    let place = bundle.rootfs().join(".lxcri");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.running().run().success();
+    assert!(!place.exists());
+    std::fs::create_dir(&place).expect("mkdir");
+    container.running().run().success();
+    assert!(place.is_dir());
+}

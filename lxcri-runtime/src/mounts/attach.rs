@@ -48,6 +48,11 @@ pub(super) fn mount(
         }
         (MountKind::New { .. }, _) => fresh(mount, &place, maker, in_user_ns)?,
     };
+    if in_user_ns && mount.is_shared() {
+        // As the kernel does it with a mount namespace for a user namespace: what its root mounts must not appear on the host.
+        let recursive = mount.propagation.is_some_and(|found| found.recursive);
+        propagate(&fd, mount, PropagationKind::Slave, recursive)?;
+    }
     sys::move_mount(&fd, &place.fd, &shown)?;
     if let Some(propagation) = mount.propagation {
         propagate(&fd, mount, propagation.kind, propagation.recursive)?;

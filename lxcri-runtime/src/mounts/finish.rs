@@ -18,7 +18,7 @@ use super::steps::{Attributes, PropagationKind, Step};
 use super::sys;
 use super::work::Work;
 
-const READ_ONLY: Attributes = Attributes {
+pub(super) const READ_ONLY: Attributes = Attributes {
     set: MOUNT_ATTR_RDONLY,
     clear: 0,
 };
@@ -134,6 +134,8 @@ pub(super) fn open_null() -> Result<OwnedFd, Error> {
         ));
     }
     sys::set_propagation(&fd, PropagationKind::Private, false, path.display())?;
+    // The node is the host's: its owner, mode and times must not be the container's to change.
+    sys::set_attributes(&fd, READ_ONLY, false, path.display())?;
     Ok(fd)
 }
 

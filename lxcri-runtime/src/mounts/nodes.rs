@@ -11,6 +11,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, makedev};
 use nix::unistd::UnlinkatFlags;
 
 use super::error::{CallError, Error};
+use super::finish::READ_ONLY;
 use super::kernel;
 use super::resolve::Root;
 use super::steps::{Device, DeviceKind, PropagationKind};
@@ -67,7 +68,7 @@ fn existing(dir: &OwnedFd, name: &OsStr, device: &Device) -> Result<Option<Owned
     )))
 }
 
-/// Bind-mounts the host's node of the same path, which is still visible here.
+/// Bind-mounts the host's node of the same path, which is still visible here, read-only.
 fn bind(dir: &OwnedFd, name: &OsStr, device: &Device) -> Result<OwnedFd, Error> {
     let tree = sys::clone_path(&device.path, false)?;
     let stat = kernel::stat(&tree, device.path.display())?;
@@ -77,6 +78,8 @@ fn bind(dir: &OwnedFd, name: &OsStr, device: &Device) -> Result<OwnedFd, Error> 
             device.path.display()
         )));
     }
+    // The node is the host's: what is written to the device is the container's business, owner, mode and times are not.
+    sys::set_attributes(&tree, READ_ONLY, false, device.path.display())?;
     cover(dir, name, &device.path, tree)
 }
 

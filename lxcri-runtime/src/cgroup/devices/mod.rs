@@ -49,8 +49,8 @@ pub(super) struct Policy {
 }
 
 /// What every container may use: any mknod, and the devices that the runtime-spec asks for ("Default Devices"), terminals
-/// among them; /dev/net/tun because engines rely on runc for it.
-const DEFAULTS: [(Kind, Option<u32>, Option<u32>, u8); 12] = [
+/// among them, but not 5:1, which is the console of the machine: a container's /dev/console is a pty; /dev/net/tun because engines rely on runc for it.
+const DEFAULTS: [(Kind, Option<u32>, Option<u32>, u8); 11] = [
     (Kind::Char, None, None, MKNOD),
     (Kind::Block, None, None, MKNOD),
     (Kind::Char, Some(1), Some(3), ALL),    // null
@@ -59,7 +59,6 @@ const DEFAULTS: [(Kind, Option<u32>, Option<u32>, u8); 12] = [
     (Kind::Char, Some(1), Some(8), ALL),    // random
     (Kind::Char, Some(1), Some(9), ALL),    // urandom
     (Kind::Char, Some(5), Some(0), ALL),    // tty
-    (Kind::Char, Some(5), Some(1), ALL),    // console
     (Kind::Char, Some(5), Some(2), ALL),    // ptmx
     (Kind::Char, Some(136), None, ALL),     // pts/*
     (Kind::Char, Some(10), Some(200), ALL), // net/tun

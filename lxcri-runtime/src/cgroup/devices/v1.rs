@@ -165,7 +165,7 @@ mod tests {
             .to_string()
     }
 
-    const DEFAULT_LINES: [&str; 12] = [
+    const DEFAULT_LINES: [&str; 11] = [
         "allow c *:* m",
         "allow b *:* m",
         "allow c 1:3 rwm",
@@ -174,7 +174,6 @@ mod tests {
         "allow c 1:8 rwm",
         "allow c 1:9 rwm",
         "allow c 5:0 rwm",
-        "allow c 5:1 rwm",
         "allow c 5:2 rwm",
         "allow c 136:* rwm",
         "allow c 10:200 rwm",
