@@ -39,6 +39,9 @@ pub fn run(tree: &mut Tree, phase: Phase, from_lxc: Option<Str>) {
     let cwd = open_cwd(tree, phase, from_lxc);
     open_state(tree, phase).close();
     report::open_log(tree);
+    if phase == Phase::Poststop {
+        report::never_wait();
+    }
     let mut hook = Hook::new(phase, cwd);
     while hook.index < count {
         let number = 2 * hook.index as usize;

@@ -56,6 +56,20 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
+/// The children of a process, proc_pid_children(5). None where the kernel does not say.
+fn children(pid: i32) -> Vec<Process> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let lists = threads.into_iter().flatten().flatten();
+    let lists = lists.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            let pids: Vec<_> = list.split_ascii_whitespace().map(str::to_owned).collect();
+            pids
+        })
+        .filter_map(|pid| Process::of(pid.parse().ok()?).ok())
+        .collect()
+}
+
 /// Whether a process of one thread may have children, proc_pid_children(5): also where the kernel does not say.
 pub fn may_have_children(pid: i32) -> bool {
     read(pid, &format!("task/{pid}/children")).is_none_or(|list| !list.trim().is_empty())
@@ -126,6 +140,22 @@ impl Process {
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
             Err(e) => Err(e),
         }
+    }
+
+    /// Ends it and all that descend from it. Each is stopped first, so that none makes another meanwhile.
+    pub fn end_with_descendants(&self) -> io::Result<()> {
+        let mut found = Vec::new();
+        let mut next = vec![*self];
+        while let Some(process) = next.pop() {
+            if process.signal(libc::SIGSTOP)? {
+                next.extend(children(process.pid));
+                found.push(process);
+            }
+        }
+        for process in found {
+            process.signal(libc::SIGKILL)?;
+        }
+        Ok(())
     }
 
     /// The pid as its own pid namespace sees it: the last column of `NSpid` in proc_pid_status(5).

@@ -28,4 +28,7 @@ pub struct Record {
     /// What the executables of hooks must contain.
     #[serde(default)]
     pub pins: Pins,
+    /// The `lxc-destroy` that runs the poststop hooks. A `delete` that is killed leaves it to the next one.
+    #[serde(default)]
+    pub destroyer: Option<Process>,
 }

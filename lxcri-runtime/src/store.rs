@@ -392,6 +392,7 @@ mod tests {
             cgroup: None,
             hooks_log: None,
             pins: Default::default(),
+            destroyer: None,
         }
     }
 

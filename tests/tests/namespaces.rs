@@ -5,6 +5,7 @@ use std::fs;
 use lxcri_tests::bundle::{Bundle, Image};
 use lxcri_tests::container::{Container, observe};
 use lxcri_tests::need;
+use lxcri_tests::phase::PHASES;
 use lxcri_tests::runtime::Kind;
 use lxcri_tests::scratch::Scratch;
 use serde_json::json;
@@ -239,6 +240,28 @@ fn a_user_namespace_of_its_own() {
     assert!(container.wait_for("stopped"));
     container.delete().success();
     lxcri_tests::leaks::assert_none(scratch.marker());
+}
+
+/// The launcher looks for createContainer hooks with the rights of the container's root, wherever there are hooks.
+#[test]
+fn hooks_of_any_phase_alone_in_a_user_namespace() {
+    for phase in &PHASES {
+        let Some(runtime) = need::runtime() else {
+            return;
+        };
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        bundle.user_namespace(100_000, 65_536);
+        let path = bundle.probe_as(phase.name, |orders| orders);
+        bundle.hook(phase, json!({"path": path}));
+        bundle.shell("exit 0");
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        container.running().run().success();
+        drop(container);
+        let records = bundle.records();
+        let ran = records.labels("start");
+        assert_eq!(ran.len(), 1, "{}: {ran:?}", phase.name);
+    }
 }
 
 #[test]

@@ -128,6 +128,7 @@ impl Attempt<'_> {
             cgroup: Some(plan.record().clone()),
             hooks_log: self.runtime.hooks_log.clone(),
             pins: self.prepared.pins.clone(),
+            destroyer: None,
         })?;
         // Not before it is known where it is: whoever deletes what a killed command has left removes it.
         let mountpoint = mountpoint::acquire(&self.prepared.rootfs)?;
@@ -312,11 +313,14 @@ impl Attempt<'_> {
         };
         let dir = self.container.file(names::HOOKS);
         tree::write(&dir, &self.prepared.hooks, phases, &options)?;
-        // The launcher runs the createContainer hooks with the rights of the container's root.
+        // The launcher looks for the createContainer hooks with the rights of the container's root, and must be able to see that
+        // there are none.
         let inside = dir.join(Phase::CreateContainer.dir_name());
-        if phases.contains(&Phase::CreateContainer) && inside.is_dir() {
+        if phases.contains(&Phase::CreateContainer) && dir.is_dir() {
             self.prepared.access.passage(&dir)?;
-            self.prepared.access.share(&inside)?;
+            if inside.is_dir() {
+                self.prepared.access.share(&inside)?;
+            }
         }
         Ok(())
     }

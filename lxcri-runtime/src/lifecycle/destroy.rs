@@ -14,6 +14,7 @@ use super::hooks;
 use crate::cgroup::{self, Cgroup};
 use crate::lxc::tools;
 use crate::mountpoint;
+use crate::process::Process;
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
@@ -38,6 +39,10 @@ pub fn destroy(
     let mut errors = Vec::new();
     let mut keep = |result: anyhow::Result<()>| errors.extend(result.err());
     if let Some(record) = &record {
+        if let Some(destroyer) = record.destroyer {
+            let ended = destroyer.end_with_descendants();
+            keep(ended.context("end the lxc-destroy of a command that was killed"));
+        }
         for error in end_processes(record) {
             keep(Err(error));
         }
@@ -64,8 +69,15 @@ pub fn destroy(
         .as_ref()
         .and_then(|r| r.cgroup.as_ref())
         .is_some_and(|c| c.state == cgroup::State::Made);
-    if begun && let Err(e) = poststop(runtime, container, &state, &Records::of(container, copy)) {
-        keep(Err(e));
+    if begun {
+        let records = Records::of(container, copy);
+        keep(poststop(
+            runtime,
+            container,
+            &state,
+            record.clone(),
+            &records,
+        ));
     }
     tools::remove_lock(container, &runtime.root);
     if let Err(e) = remove(&container.dir) {
@@ -143,12 +155,13 @@ fn end_processes(record: &Record) -> Vec<Error> {
     errors
 }
 
-/// Runs the poststop hooks through `lxc.hook.destroy`. Those that left no record are run from here: no hook is lost
+/// Runs the poststop hooks through `lxc.hook.destroy`. If that fails, those that left no record are run from here: no hook is lost
 /// because LXC could not be executed.
 fn poststop(
     runtime: &Runtime,
     container: &Container,
     state: &State,
+    record: Option<Record>,
     records: &Records,
 ) -> anyhow::Result<()> {
     let set = hooks::read(container, Phase::Poststop)?;
@@ -156,13 +169,24 @@ fn poststop(
     if wanted.is_empty() {
         return Ok(());
     }
-    // The launcher reads it.
-    let written = container.write_state(state);
     let known = records.length();
     // The sum of all timeouts, if every hook has one.
     let time = wanted.iter().map(|hook| hook.deadline()).sum();
-    if let Err(e) = tools::destroy(container, &runtime.root, time) {
-        log::warn!("{}", crate::errors::one_line(&e));
+    let note = |pid| {
+        let (Some(mut record), Ok(process)) = (record, Process::of(pid)) else {
+            return;
+        };
+        record.destroyer = Some(process);
+        if let Err(e) = container.write_record(&record) {
+            log::debug!("{}", crate::errors::one_line(&e));
+        }
+    };
+    // The launcher reads the state, and must not tell the hooks of a container that runs.
+    let destroyed = container
+        .write_state(state)
+        .and_then(|()| tools::destroy(container, &runtime.root, time, note));
+    if let Err(e) = &destroyed {
+        log::warn!("{}", crate::errors::one_line(e));
     }
     let ran = records.copy_from(known)?;
     for record in &ran {
@@ -170,8 +194,14 @@ fn poststop(
             log::warn!("{failure}");
         }
     }
+    if destroyed.is_ok() {
+        let lost = wanted.len().saturating_sub(ran.len());
+        if lost > 0 {
+            log::warn!("the records of {lost} poststop hooks are lost");
+        }
+        return Ok(());
+    }
     let json = state.to_json()?;
-    written?;
     // As the launcher does it when the engine has taken the bundle away.
     let bundle = Some(state.bundle.as_path()).filter(|bundle| bundle.is_dir());
     let directory = bundle.unwrap_or(Path::new("/"));

@@ -301,7 +301,15 @@ impl Drop for Monitor {
 ///
 /// `hooks` is how long the hooks may take altogether, `None` if one of them may take as long as it likes. LXC itself must not
 /// keep us: it waits without end for its lock.
-pub fn destroy(container: &Container, root: &Path, hooks: Option<Duration>) -> Result<()> {
+///
+/// `begun` gets its pid. Without an error every poststop hook has run: the launcher ends with 0 after the last of them and not
+/// before, and LXC reports when it does not.
+pub fn destroy(
+    container: &Container,
+    root: &Path,
+    hooks: Option<Duration>,
+    begun: impl FnOnce(i32),
+) -> Result<()> {
     let Some(program) = find("lxc-destroy") else {
         bail!("lxc-destroy not found: install the package lxc")
     };
@@ -317,8 +325,8 @@ pub fn destroy(container: &Container, root: &Path, hooks: Option<Duration>) -> R
         .with_context(|| format!("execute {}", program.display()))?;
     let pid = i32::try_from(child.id()).context("pid of lxc-destroy")?;
     let pidfd = crate::sys::pidfd_open(pid).context("pidfd_open(lxc-destroy)")?;
-    let begun = Instant::now();
-    let end = hooks.and_then(|h| begun.checked_add(h)?.checked_add(OWN_TIME));
+    begun(pid);
+    let end = hooks.and_then(|h| Instant::now().checked_add(h)?.checked_add(OWN_TIME));
     loop {
         let look = Instant::now() + OWN_TIME;
         let next = end.map_or(look, |end| end.min(look));
