@@ -37,6 +37,8 @@ pub fn init(path: Option<&Path>, format: LogFormat, level: LogLevel) -> Result<(
                 .append(true)
                 .create(true)
                 .mode(0o644)
+                // A FIFO without a reader is an error and not a reason to wait.
+                .custom_flags(libc::O_NONBLOCK)
                 .open(path)
                 .with_context(|| format!("open log file {}", path.display()))?,
         )),

@@ -79,6 +79,9 @@ pub fn reset_signals() {
         // which is of no importance.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+    // A file that the caller's RLIMIT_FSIZE does not permit is an error like any other. Launcher and hooks get the default back.
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     // SAFETY: the set lives on this stack and is initialised by sigemptyset before it is read.
     unsafe {
         let mut empty = std::mem::zeroed();

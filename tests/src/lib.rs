@@ -10,6 +10,7 @@ pub mod command;
 pub mod container;
 pub mod engine;
 pub mod judge;
+pub mod keyring;
 pub mod leaks;
 pub mod mountinfo;
 pub mod need;

@@ -119,3 +119,23 @@ fn check(status: i32) -> io::Result<()> {
         Ok(())
     }
 }
+
+/// Gives the calling thread a new session keyring of this name, which only its possessors can see.
+///
+/// # Errors
+/// When the kernel has no keyrings.
+pub fn join_keyring(name: &str) -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    const KEYCTL_SETPERM: libc::c_long = 5;
+    /// Everything for the possessor, nothing for user, group and others (keyctl_setperm(3)).
+    const POSSESSOR: libc::c_long = 0x3f00_0000;
+    let name = CString::new(name)?;
+    // SAFETY: a string that ends with NUL, and numbers.
+    unsafe {
+        let key = libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr());
+        if key < 0 || libc::syscall(libc::SYS_keyctl, KEYCTL_SETPERM, key, POSSESSOR) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

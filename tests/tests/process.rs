@@ -444,3 +444,26 @@ fn terminal_and_console_socket_belong_together() {
     let outcome = container.create().failure();
     assert!(outcome.stderr.contains("console"), "{outcome}");
 }
+
+/// Keyrings belong to threads, and children of a thread begin with its own.
+#[test]
+fn the_session_keyring() {
+    let Some(runtime) = need::lxcri() else { return };
+    let session = || {
+        let scratch = Scratch::new();
+        lxcri_tests::keyring::join(scratch.marker()).expect("keyctl");
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        bundle.config["linux"]["maskedPaths"] = json!([]);
+        bundle.shell("cat /proc/keys");
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        let run = |option: &[&str]| {
+            let outcome = container.running().args(option).run().success();
+            outcome.stdout.contains(scratch.marker())
+        };
+        assert!(!run(&[]), "a keyring of its own");
+        assert!(run(&["--no-new-keyring"]), "the caller's");
+    };
+    std::thread::spawn(session)
+        .join()
+        .expect("the thread's assertions");
+}

@@ -91,7 +91,8 @@ pub fn render(input: &Input) -> Result<String, Error> {
     // The profile of the spec is entered by the launcher, together with the other settings of the process.
     line("lxc.apparmor.profile", "unconfined");
     if !input.new_keyring {
-        line("lxc.keyring.session", "0");
+        // LXC takes it for "disable", whatever lxc.container.conf(5) says.
+        line("lxc.keyring.session", "1");
     }
     namespaces(input.namespaces, &mut line);
     for (kind, maps) in [("u", input.uid_maps), ("g", input.gid_maps)] {
