@@ -156,6 +156,30 @@ pub fn loopback_up() -> io::Result<()> {
     }
 }
 
+/// Does some work in a child process that dies with this one, and waits for it. `false` when the child was killed.
+///
+/// Only where this process has one thread: the child goes on with a copy of its memory, locks included.
+pub fn apart(work: impl FnOnce()) -> io::Result<bool> {
+    // SAFETY: there is one thread, so the child may do whatever this process could.
+    let pid = check(unsafe { libc::fork() }.into())? as libc::pid_t;
+    if pid == 0 {
+        // SAFETY: two numbers.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        work();
+        // SAFETY: does not return, and runs nothing that belongs to the parent.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` may be written to, and nobody else waits for this child.
+        match check(unsafe { libc::waitpid(pid, &mut status, 0) }.into()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+            Ok(_) => return Ok(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0),
+        }
+    }
+}
+
 /// A number that nobody can guess (getrandom(2)).
 pub fn random() -> io::Result<u64> {
     let mut bytes = [0; 8];

@@ -19,6 +19,32 @@ struct Limit {
     v2: (&'static str, &'static str),
 }
 
+/// Whoever pauses a container by hand can end it all the same.
+#[test]
+fn a_frozen_container_is_killed() {
+    let Some(runtime) = need::runtime() else {
+        return;
+    };
+    let scratch = Scratch::new();
+    let mut bundle = Bundle::new(&scratch, Image::Busybox);
+    bundle.shell("exec sleep 600");
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    container.start().success();
+    let v1 = Path::new("/sys/fs/cgroup/freezer").join(&container.id);
+    let v2 = Path::new("/sys/fs/cgroup").join(&container.id);
+    if v1.is_dir() {
+        fs::write(v1.join("freezer.state"), "FROZEN").expect("freezer.state");
+    } else if v2.is_dir() {
+        fs::write(v2.join("cgroup.freeze"), "1").expect("cgroup.freeze");
+    } else {
+        return need::skip("no freezer");
+    }
+    container.kill("KILL").success();
+    assert!(container.wait_for("stopped"));
+    container.delete().success();
+}
+
 #[test]
 fn limits_are_written() {
     let Some(runtime) = need::runtime() else {

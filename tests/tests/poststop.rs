@@ -71,6 +71,27 @@ fn one_that_removes_the_records() {
 }
 
 #[test]
+fn one_that_kills_its_parent() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let scripts = ["echo 1 >> $OUT; kill -9 $PPID", "echo 2 >> $OUT"];
+    let mut bundle = bundle(&scratch, &scripts);
+    let container = Container::new(runtime, &scratch, &mut bundle, "c");
+    container.create().success();
+    let outcome = container.delete_force().success();
+    assert_eq!(
+        ran(&scratch).last().map(String::as_str),
+        Some("2"),
+        "{outcome}"
+    );
+    assert!(
+        outcome.stderr.contains("ended the process that ran it"),
+        "{outcome}"
+    );
+    assert!(!container.is_on_disk());
+}
+
+#[test]
 fn a_delete_that_is_killed_leaves_its_hooks_to_the_next() {
     let Some(runtime) = need::lxcri() else { return };
     let scratch = Scratch::new();

@@ -71,7 +71,7 @@ fn run_forwards_signals() {
     let Some(runtime) = need::runtime() else {
         return;
     };
-    for signal in [Signal::SIGTERM, Signal::SIGUSR1] {
+    for signal in [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGPIPE] {
         let scratch = Scratch::new();
         let mut bundle = Bundle::new(&scratch, Image::Busybox);
         bundle.shell(PATIENT);

@@ -56,6 +56,20 @@ impl Cgroup {
         result
     }
 
+    /// Lets processes that have been sent SIGKILL die of it: those in a frozen v1 cgroup do so only when it lets them go.
+    ///
+    /// # Errors
+    /// When it cannot be found out whether it is frozen, or it cannot be thawed.
+    pub fn let_die(&self) -> Result<(), Error> {
+        if !self.is_made() || !self.is_frozen()? {
+            return Ok(());
+        }
+        match self.thaw() {
+            Err(e) if files::gone(e.errno()) => Ok(()),
+            other => other,
+        }
+    }
+
     /// One round is enough for processes that stand still; others are listed until no new one appears.
     fn signal_rounds(&self, path: &std::path::Path, signal: i32, held: bool) -> Result<(), Error> {
         let mut signalled = Vec::new();

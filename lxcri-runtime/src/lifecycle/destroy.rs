@@ -19,6 +19,7 @@ use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
 use crate::store::{Container, LOCK};
+use crate::sys;
 
 /// What becomes of the hooks' directory before it is removed.
 const HOOKS_THAT_RAN: &str = "hooks.ran";
@@ -210,15 +211,18 @@ fn poststop(
             .iter()
             .any(|r| r.phase == Phase::Poststop && r.index == index)
         {
-            let record = run_hook(
-                hook,
-                Phase::Poststop,
-                index,
-                &Context::new(&json, directory),
-            );
-            records.add(&record);
-            if let Some(failure) = record.failure() {
-                log::warn!("{failure}");
+            let run = || {
+                let context = Context::new(&json, directory);
+                let record = run_hook(hook, Phase::Poststop, index, &context);
+                records.add(&record);
+                if let Some(failure) = record.failure() {
+                    log::warn!("{failure}");
+                }
+            };
+            // A hook may kill its parent. It must neither keep the others from running nor the container from going away.
+            if !sys::apart(run).context("fork")? {
+                let path = hook.path.display();
+                log::warn!("poststop hook {index} ({path}) ended the process that ran it");
             }
         }
     }

@@ -47,7 +47,10 @@ pub fn kill(runtime: &Runtime, id: &str, signal: i32, all: bool) -> Result<()> {
     {
         bail!("cannot kill container {id}: it is stopped, not created or running");
     }
-    Ok(())
+    match cgroup() {
+        Some(cgroup) if signal == libc::SIGKILL => cgroup.let_die().context("thaw the cgroup"),
+        _ => Ok(()),
+    }
 }
 
 fn signal_all(id: &str, cgroup: Option<Cgroup>, signal: i32) -> Result<()> {

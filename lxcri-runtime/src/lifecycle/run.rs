@@ -140,7 +140,9 @@ fn attend(init: Process, signals: &SignalFd, master: Option<OwnedFd>) -> Result<
 fn forward(signals: &SignalFd, init: Process, proxy: Option<&Proxy>) -> Result<()> {
     while let Some(info) = signals.read_signal().context("read(signalfd)")? {
         match (info.ssi_signo as i32, proxy) {
-            (libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE, _) => {}
+            (libc::SIGCHLD, _) => {}
+            // Of a pipe of this program's own.
+            (libc::SIGPIPE, _) if info.ssi_pid == std::process::id() => {}
             (libc::SIGWINCH, Some(proxy)) => proxy.resize(),
             (signal, _) => {
                 // Init may just have ended.

@@ -288,6 +288,8 @@ fn missing_cwd_is_made() {
 
 fn guest_directory() {
     let mut container = Container::start(Bundle::new(), "");
+    let rootfs = container.bundle.path("rootfs");
+    let place = lxcri_runtime::mountpoint::acquire(&rootfs).unwrap();
     container.up(r#"{"ociVersion":"1.0.2"}"#).unwrap();
     assert_eq!(container.get("list", "/.lxcri"), "lxcri-hook state.json");
     assert_eq!(container.get("read", "/.lxcri/lxcri-hook"), "the launcher");
@@ -297,7 +299,7 @@ fn guest_directory() {
     assert!(container.ask(&["write", "/.lxcri/x", "x"]).is_err());
     container.ask(&["umount", "/.lxcri"]).unwrap();
     assert_eq!(container.get("list", "/.lxcri"), "");
-    let rootfs = container.bundle.path("rootfs");
+    drop(place);
     lxcri_runtime::mountpoint::release(&rootfs).unwrap();
     assert!(!rootfs.join(".lxcri").exists());
     lxcri_runtime::mountpoint::release(&rootfs).unwrap();
