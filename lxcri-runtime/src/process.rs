@@ -56,18 +56,18 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// The children of a process, proc_pid_children(5). None where the kernel does not say.
+/// The children of a process, proc_pid_children(5): none where the kernel does not say.
 fn children(pid: i32) -> Vec<Process> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
-    let lists = threads.into_iter().flatten().flatten();
-    let lists = lists.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists
-        .flat_map(|list| {
-            let pids: Vec<_> = list.split_ascii_whitespace().map(str::to_owned).collect();
-            pids
-        })
-        .filter_map(|pid| Process::of(pid.parse().ok()?).ok())
-        .collect()
+    let mut found = Vec::new();
+    for thread in threads.into_iter().flatten().flatten() {
+        let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let pids = list
+            .split_ascii_whitespace()
+            .filter_map(|pid| pid.parse().ok());
+        found.extend(pids.filter_map(|pid| Process::of(pid).ok()));
+    }
+    found
 }
 
 /// Whether a process of one thread may have children, proc_pid_children(5): also where the kernel does not say.

@@ -25,7 +25,7 @@ use super::sys;
 
 use crate::access::Access;
 use crate::ahead;
-use crate::process;
+use crate::process::{self, Process};
 use crate::spec::{Namespace, Namespaces};
 use crate::store::Container;
 
@@ -335,7 +335,8 @@ pub fn destroy(
         }
         // Hooks without a timeout may take as long as they like; LXC alone may not.
         if end.is_some_and(|end| Instant::now() >= end) || !process::may_have_children(pid) {
-            // It is reaped below.
+            // A hook that still runs must not run beside itself when it is run again. It is reaped below.
+            let _ = Process::of(pid).and_then(|lxc| lxc.end_with_descendants());
             let _ = child.kill();
             break;
         }
