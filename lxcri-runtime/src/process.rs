@@ -143,19 +143,28 @@ impl Process {
     }
 
     /// Ends it and all that descend from it. Each is stopped first, so that none makes another meanwhile.
+    ///
+    /// # Errors
+    /// The last one met; the others have been ended.
     pub fn end_with_descendants(&self) -> io::Result<()> {
         let mut found = Vec::new();
         let mut next = vec![*self];
+        let mut result = Ok(());
         while let Some(process) = next.pop() {
-            if process.signal(libc::SIGSTOP)? {
-                next.extend(children(process.pid));
-                found.push(process);
+            match process.signal(libc::SIGSTOP) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(e) => result = Err(e),
             }
+            next.extend(children(process.pid));
+            found.push(process);
         }
         for process in found {
-            process.signal(libc::SIGKILL)?;
+            if let Err(e) = process.signal(libc::SIGKILL) {
+                result = Err(e);
+            }
         }
-        Ok(())
+        result
     }
 
     /// The pid as its own pid namespace sees it: the last column of `NSpid` in proc_pid_status(5).

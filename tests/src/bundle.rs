@@ -18,7 +18,8 @@ const APPLETS: [&str; 14] = [
 ];
 
 /// A shell process that lives until it is killed, and ends with 42 when it is asked to.
-pub const PATIENT: &str = "trap 'exit 42' TERM USR1 PIPE; echo ready; while :; do sleep 0.05; done";
+pub const PATIENT: &str =
+    "trap 'exit 42' TERM USR1 PIPE URG; echo ready; while :; do sleep 0.05; done";
 
 /// What the image holds.
 #[derive(Clone, Copy, PartialEq, Eq)]

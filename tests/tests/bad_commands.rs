@@ -398,3 +398,42 @@ fn a_full_stdout() {
         assert!(outcome.stderr.starts_with(expected), "{outcome}");
     }
 }
+
+#[test]
+fn a_log_that_nobody_reads() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let fifo = scratch.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("mkfifo");
+    let outcome = Cmd::new(&runtime.program)
+        .arg("--log")
+        .arg(&fifo)
+        .arg("list")
+        .run();
+    let expected = format!(
+        "lxcri: open log file {}: no such device or address (ENXIO)\n",
+        fifo.display()
+    );
+    assert_eq!(
+        (outcome.code(), outcome.stderr.as_str()),
+        (1, expected.as_str())
+    );
+}
+
+#[test]
+fn no_file_may_be_written() {
+    let Some(runtime) = need::lxcri() else { return };
+    let scratch = Scratch::new();
+    let bundle = saved(&scratch);
+    let root = scratch.join("run");
+    // Through a pipe: the output of a command under test is a file, which may not be written either.
+    let script = "{ (ulimit -f 0; exec \"$@\") 2>&1; echo $?; } | cat";
+    let create = Cmd::new("/bin/sh").args(["-c", script, "sh"]);
+    let create = create.arg(&runtime.program).arg("--root").arg(&root);
+    let create = create.args(["create", "--bundle"]).arg(&bundle.path);
+    let outcome = create.arg(scratch.id("c")).run();
+    assert!(outcome.stdout.contains("(EFBIG)"), "{}", outcome.stdout);
+    assert!(outcome.stdout.ends_with("\n1\n"), "{}", outcome.stdout);
+    let left = fs::read_dir(&root).expect("the runtime directory");
+    assert_eq!(left.count(), 0, "{outcome}");
+}

@@ -302,8 +302,12 @@ fn propagation() {
         None::<&str>,
     )
     .expect("make-shared");
+    let below = scratch.mkdir("source/below");
+    let (tmpfs, flags) = (Some("tmpfs"), nix::mount::MsFlags::empty());
+    nix::mount::mount(tmpfs, &below, tmpfs, flags, None::<&str>).expect("a tmpfs below");
     let bind = |to: &str, how: &str| json!({"destination": to, "type": "bind", "source": source, "options": ["rbind", how]});
     let mounts = [
+        bind("/plain", "shared"),
         bind("/private", "rprivate"),
         bind("/slave", "rslave"),
         bind("/shared", "rshared"),
@@ -323,7 +327,13 @@ fn propagation() {
     let container = Container::new(runtime, &scratch, &mut bundle, "below");
     container.running().run().success();
     let record = container.record("below");
-    for point in ["/slave", "/shared"] {
+    for point in [
+        "/slave",
+        "/shared",
+        "/shared/below",
+        "/plain",
+        "/plain/below",
+    ] {
         let tags = mount(&record, point).tags;
         assert!(tags.contains(&"master".into()), "{point}: {tags:?}");
     }

@@ -71,7 +71,12 @@ fn run_forwards_signals() {
     let Some(runtime) = need::runtime() else {
         return;
     };
-    for signal in [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGPIPE] {
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGPIPE,
+        Signal::SIGURG,
+    ] {
         let scratch = Scratch::new();
         let mut bundle = Bundle::new(&scratch, Image::Busybox);
         bundle.shell(PATIENT);

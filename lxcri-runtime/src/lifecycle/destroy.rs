@@ -212,7 +212,10 @@ fn poststop(
             .any(|r| r.phase == Phase::Poststop && r.index == index)
         {
             let run = || {
-                let context = Context::new(&json, directory);
+                let context = Context {
+                    die_with_caller: true,
+                    ..Context::new(&json, directory)
+                };
                 let record = run_hook(hook, Phase::Poststop, index, &context);
                 records.add(&record);
                 if let Some(failure) = record.failure() {

@@ -50,8 +50,8 @@ pub(super) fn mount(
     };
     if in_user_ns && mount.is_shared() {
         // As the kernel does it with a mount namespace for a user namespace: what its root mounts must not appear on the host.
-        let recursive = mount.propagation.is_some_and(|found| found.recursive);
-        propagate(&fd, mount, PropagationKind::Slave, recursive)?;
+        // With all below it, whose clones are peers of the host's whatever was asked for.
+        propagate(&fd, mount, PropagationKind::Slave, true)?;
     }
     sys::move_mount(&fd, &place.fd, &shown)?;
     if let Some(propagation) = mount.propagation {

@@ -49,7 +49,8 @@ pub(super) struct Policy {
 }
 
 /// What every container may use: any mknod, and the devices that the runtime-spec asks for ("Default Devices"), terminals
-/// among them, but not 5:1, which is the console of the machine: a container's /dev/console is a pty; /dev/net/tun because engines rely on runc for it.
+/// among them, but not 5:1, which is the console of the machine: a container's /dev/console is a pty; /dev/net/tun because
+/// engines rely on runc for it.
 const DEFAULTS: [(Kind, Option<u32>, Option<u32>, u8); 11] = [
     (Kind::Char, None, None, MKNOD),
     (Kind::Block, None, None, MKNOD),
