@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::PollFlags;
 
 use crate::error::CallError;
 use crate::sys;
@@ -17,8 +18,9 @@ const PIECE: usize = 64 << 10;
 
 /// The reading end of one output.
 pub struct Output {
-    /// `None` after end-of-file.
-    pipe: Option<OwnedFd>,
+    pipe: OwnedFd,
+    /// Whether there was an end-of-file: nothing more comes.
+    ended: bool,
     tail: Tail,
     whole: Option<Whole>,
 }
@@ -34,7 +36,8 @@ impl Output {
             .map_err(CallError::of("fcntl(F_SETFL, O_NONBLOCK)"))?;
         Ok((
             Output {
-                pipe: Some(read),
+                pipe: read,
+                ended: false,
                 tail: Tail::default(),
                 whole: limit.map(Whole::new),
             },
@@ -44,18 +47,24 @@ impl Output {
 
     /// What to poll for; `None` when there is nothing more to come.
     pub fn pipe(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
+        (!self.ended).then(|| self.pipe.as_fd())
     }
 
-    /// Reads once, without blocking.
-    pub fn read(&mut self, buffer: &mut Buffer) {
-        self.read_some(buffer);
+    /// What poll has said of the pipe. Reads once, without blocking, and not at all where there is only the end to be read.
+    pub fn polled(&mut self, events: PollFlags, buffer: &mut Buffer) {
+        if events.contains(PollFlags::POLLIN) {
+            self.read_some(buffer);
+        } else if !events.is_empty() {
+            self.ended = true;
+        }
     }
 
     /// Reads what is in the pipe now. A process that is still writing must not hold us here, hence the limit.
     pub fn drain(&mut self, buffer: &mut Buffer) {
-        let Some(pipe) = &self.pipe else { return };
-        let mut rest = sys::bytes_in_pipe(pipe.as_fd());
+        if self.ended {
+            return;
+        }
+        let mut rest = sys::bytes_in_pipe(self.pipe.as_fd());
         while rest > 0 {
             match self.read_some(buffer) {
                 0 => return,
@@ -69,22 +78,20 @@ impl Output {
         self.whole.as_ref().is_some_and(|whole| whole.exceeded)
     }
 
-    /// Our end of the pipe. Nothing is read after this.
-    pub fn take_pipe(&mut self) -> Option<OwnedFd> {
-        self.pipe.take()
-    }
-
-    /// The kept end as text, and all of the output if that is kept and was not too much.
-    pub fn into_parts(self) -> (String, Option<Vec<u8>>) {
+    /// The kept end as text, all of the output if that is kept and was not too much, and our end of the pipe.
+    pub fn into_parts(self) -> (String, Option<Vec<u8>>, OwnedFd) {
         let whole = self.whole.filter(|whole| !whole.exceeded);
-        (self.tail.into_text(), whole.map(|whole| whole.bytes))
+        (
+            self.tail.into_text(),
+            whole.map(|whole| whole.bytes),
+            self.pipe,
+        )
     }
 
     /// The number of bytes read; 0 when there is nothing to be had now or ever.
     fn read_some(&mut self, buffer: &mut Buffer) -> usize {
-        let Some(pipe) = &self.pipe else { return 0 };
         let buffer = buffer.get();
-        match nix::unistd::read(pipe, buffer) {
+        match nix::unistd::read(&self.pipe, buffer) {
             Ok(count) if count > 0 => {
                 self.tail.push(&buffer[..count]);
                 if let Some(whole) = &mut self.whole {
@@ -95,14 +102,14 @@ impl Output {
             Err(Errno::EAGAIN | Errno::EINTR) => 0,
             // End-of-file, or an error that a pipe does not have: in both cases nothing more comes.
             Ok(_) | Err(_) => {
-                self.pipe = None;
+                self.ended = true;
                 0
             }
         }
     }
 }
 
-/// A buffer for reading that a hook without output does not pay for.
+/// A buffer for reading that hooks without output do not pay for.
 #[derive(Default)]
 pub struct Buffer(Vec<u8>);
 

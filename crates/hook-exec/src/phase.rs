@@ -39,7 +39,7 @@ pub fn run_phase_with(
             Ok(file) => Ok(file.as_ref().map(AsFd::as_fd)),
             Err(reason) => Err(reason.clone()),
         };
-        series.more = hooks.len() > index as usize;
+        series.next = hooks.get(index as usize);
         let (record, _) = series.run(executable, hook, phase, index, None);
         on_record(&record);
         failures.extend(record.failure());

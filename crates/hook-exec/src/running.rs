@@ -35,7 +35,7 @@ pub struct Running {
 /// the next hook may already run.
 pub struct Remains {
     _pidfd: OwnedFd,
-    _pipes: [Option<OwnedFd>; 2],
+    _pipes: [OwnedFd; 2],
 }
 
 impl Running {
@@ -44,10 +44,10 @@ impl Running {
         mut self,
         deadline: Option<Instant>,
         kill_wait: Duration,
+        buffer: &mut Buffer,
         record: &mut Record,
     ) -> (Option<Vec<u8>>, Remains) {
-        let mut buffer = Buffer::default();
-        let ended = self.wait_until(deadline, &mut buffer);
+        let ended = self.wait_until(deadline, buffer);
         let gone = if ended == Ok(Stop::Ended) {
             true
         } else {
@@ -56,7 +56,7 @@ impl Running {
                 .err()
                 .map(|errno| CallError::of("poll(pidfd)")(errno).to_string());
             sys::kill_group(&self.child);
-            self.wait_for_killed(kill_wait, &mut buffer)
+            self.wait_for_killed(kill_wait, buffer)
         };
         if gone {
             match sys::reap(self.child.pidfd.as_fd()) {
@@ -78,15 +78,16 @@ impl Running {
             ));
         }
         // What a process of the hook writes from now on is not the hook's any more.
-        self.stdout.drain(&mut buffer);
-        self.stderr.drain(&mut buffer);
+        self.stdout.drain(buffer);
+        self.stderr.drain(buffer);
+        let (end, whole, stdout) = self.stdout.into_parts();
+        record.stdout = end;
+        let (end, _, stderr) = self.stderr.into_parts();
+        record.stderr = end;
         let remains = Remains {
-            _pipes: [self.stdout.take_pipe(), self.stderr.take_pipe()],
+            _pipes: [stdout, stderr],
             _pidfd: self.child.pidfd,
         };
-        let (end, whole) = self.stdout.into_parts();
-        record.stdout = end;
-        record.stderr = self.stderr.into_parts().0;
         (whole, remains)
     }
 
@@ -124,16 +125,12 @@ impl Running {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }
-            let [ended, out, err] = fds.map(|fd| fd.any().unwrap_or(false));
-            if ended {
+            let [ended, out, err] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+            if !ended.is_empty() {
                 return Ok(Stop::Ended);
             }
-            if out {
-                self.stdout.read(buffer);
-            }
-            if err {
-                self.stderr.read(buffer);
-            }
+            self.stdout.polled(out, buffer);
+            self.stderr.polled(err, buffer);
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Stop::TimedOut);
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hook_model::{Hook, Phase, Record};
 use nix::errno::Errno;
 
-use crate::capture::Output;
+use crate::capture::{Buffer, Output};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::image::Image;
@@ -19,12 +19,15 @@ use crate::sys;
 pub struct Series<'a> {
     context: &'a Context<'a>,
     birthplace: Option<Birthplace>,
+    /// Serves the output of all of them.
+    buffer: Buffer,
     /// The next hook's, made ahead.
     stdio: Option<Stdio>,
+    image: Option<(&'a Hook, Image)>,
     /// The last hook's, to be closed while the next one runs.
     remains: Option<Remains>,
-    /// Whether a next hook is to be expected.
-    pub more: bool,
+    /// The hook that is expected after this one.
+    pub next: Option<&'a Hook>,
 }
 
 /// The standard descriptors of a hook, and our ends of them.
@@ -50,9 +53,11 @@ impl<'a> Series<'a> {
         Series {
             context,
             birthplace: None,
+            buffer: Buffer::default(),
             stdio: None,
+            image: None,
             remains: None,
-            more: false,
+            next: None,
         }
     }
 
@@ -60,7 +65,7 @@ impl<'a> Series<'a> {
     pub fn run(
         &mut self,
         executable: Result<Option<BorrowedFd<'_>>, String>,
-        hook: &Hook,
+        hook: &'a Hook,
         phase: Phase,
         index: u32,
         limit: Option<usize>,
@@ -91,19 +96,24 @@ impl<'a> Series<'a> {
         let deadline = own.into_iter().chain(self.context.deadline).min();
         let mut output = None;
         let started = executable.and_then(|file| {
-            let image = Image::new(hook, hook.environ(), self.context.cwd)?;
+            let image = match self.image.take() {
+                Some((known, image)) if std::ptr::eq(known, hook) => image,
+                _ => self.image_of(hook)?,
+            };
             let child = self.spawn(file, &image, limit, &mut record.pid);
             child.map_err(|error| error.to_string())
         });
         match started {
             Ok(running) => {
                 self.remains = None;
-                if self.more {
+                if let Some(next) = self.next {
                     // What is wrong with them is said when they are needed.
                     self.stdio = Stdio::new(self.context.state, None).ok();
+                    self.image = self.image_of(next).ok().map(|image| (next, image));
                 }
+                let kill_wait = self.context.kill_wait;
                 let (whole, remains) =
-                    running.finish(deadline, self.context.kill_wait, &mut record);
+                    running.finish(deadline, kill_wait, &mut self.buffer, &mut record);
                 output = whole;
                 self.remains = Some(remains);
             }
@@ -111,6 +121,10 @@ impl<'a> Series<'a> {
         }
         record.duration_ns = nanoseconds(began.elapsed());
         (record, output)
+    }
+
+    fn image_of(&self, hook: &Hook) -> Result<Image, String> {
+        Image::new(hook, hook.environ(), self.context.cwd)
     }
 
     /// Tells the pid as soon as there is one, even of a process that then failed to execute the hook.
@@ -121,7 +135,6 @@ impl<'a> Series<'a> {
         limit: Option<usize>,
         pid: &mut u32,
     ) -> Result<Running, CallError> {
-        sys::wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
         // Standard descriptors are replaced before the executable is used.
         let executable = match executable {
             None => None,

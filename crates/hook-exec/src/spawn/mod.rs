@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+mod affinity;
 #[allow(unsafe_code)]
 mod sys;
 
@@ -40,11 +41,12 @@ enum Step {
     Dup,
     CloseRange,
     Sigprocmask,
+    Setaffinity,
     Exec,
 }
 
 impl Step {
-    const ALL: [Step; 8] = [
+    const ALL: [Step; 9] = [
         Step::Setpgid,
         Step::Sigaction,
         Step::Prctl,
@@ -52,6 +54,7 @@ impl Step {
         Step::Dup,
         Step::CloseRange,
         Step::Sigprocmask,
+        Step::Setaffinity,
         Step::Exec,
     ];
 
@@ -66,6 +69,7 @@ impl Step {
             Step::Dup => "dup3".into(),
             Step::CloseRange => "close_range(3, CLOSE_RANGE_CLOEXEC)".into(),
             Step::Sigprocmask => "rt_sigprocmask(SIG_SETMASK, [])".into(),
+            Step::Setaffinity => "sched_setaffinity(0)".into(),
             Step::Exec if spawn.executable.is_some() => format!("execveat({path}, AT_EMPTY_PATH)"),
             Step::Exec => format!("execve({path})"),
         }

@@ -6,10 +6,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
+use nix::sched::CpuSet;
 
+use super::affinity::{Affinity, Held};
 use super::{Child, Spawn, Step};
 use crate::error::CallError;
-use crate::sys::reap;
+use crate::sys::{reap, wait_for_children};
 
 /// The umask of hooks.
 const UMASK: c_int = 0o022;
@@ -34,6 +36,8 @@ struct Plan<'a> {
     signals: &'a [c_int],
     /// The caller's pid, to be compared with the child's parent.
     die_with: Option<libc::pid_t>,
+    /// The processors for which the child gives up the one that it is held on.
+    processors: Option<&'a CpuSet>,
     /// Where the child reports the step that failed, and why. Written by the child while the parent is suspended.
     failed: AtomicI32,
     errno: AtomicI32,
@@ -44,16 +48,20 @@ pub struct Birthplace {
     stack: Stack,
     /// The signals whose dispositions a child must not inherit.
     signals: Vec<c_int>,
+    affinity: Option<Affinity>,
 }
 
 impl Birthplace {
-    /// Maps the stack, and looks at the dispositions that the calling process has now.
+    /// Maps the stack, and looks at the dispositions that the calling process has now. That of SIGCHLD becomes one with which
+    /// children can be waited for.
     pub fn new() -> Result<Birthplace, CallError> {
+        wait_for_children().map_err(CallError::of("sigaction(SIGCHLD)"))?;
         Ok(Birthplace {
             stack: Stack::new().map_err(CallError::of("mmap(stack)"))?,
             signals: (1..=SIGNALS)
                 .filter(|signal| !is_default(*signal))
                 .collect(),
+            affinity: Affinity::of_this_thread(),
         })
     }
 }
@@ -80,6 +88,7 @@ fn is_default(signal: c_int) -> bool {
 pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Child, CallError> {
     let argv = pointers(spawn.argv);
     let envp = pointers(spawn.envp);
+    let held = place.affinity.as_ref().and_then(Affinity::hold);
     let plan = Plan {
         path: spawn.path.as_ptr(),
         argv: argv.as_ptr(),
@@ -92,6 +101,7 @@ pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Ch
             .die_with_caller
             .then(nix::unistd::getpid)
             .map(nix::unistd::Pid::as_raw),
+        processors: held.as_ref().map(Held::mask),
         failed: AtomicI32::new(Step::None as i32),
         errno: AtomicI32::new(0),
     };
@@ -111,6 +121,7 @@ pub fn spawn(place: &Birthplace, spawn: &Spawn<'_>, made: &mut u32) -> Result<Ch
     };
     let pid = Errno::result(pid).map_err(CallError::of("clone(CLONE_VM|CLONE_VFORK|CLONE_PIDFD)"));
     drop(blocked);
+    drop(held);
     let pid = pid?;
     *made = pid.unsigned_abs();
     // SAFETY: the call succeeded, so this is a new descriptor that nobody else owns.
@@ -239,6 +250,23 @@ fn become_hook(plan: &Plan<'_>) -> Result<(), (Step, i32)> {
         )
     };
     check(Step::Sigprocmask, result)?;
+
+    if let Some(processors) = plan.processors {
+        // SAFETY: a mask of the size that is passed, to be read.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_sched_setaffinity,
+                0,
+                size_of::<CpuSet>(),
+                ptr::from_ref(processors),
+            )
+        };
+        check(Step::Setaffinity, result)?;
+        // The parent sleeps, but since Linux 6.12 counts as a process that waits for this processor until the scheduler has
+        // looked at it again. With one that waits, execve would move this one to another.
+        // SAFETY: no pointer is passed. The call cannot fail.
+        unsafe { libc::syscall(libc::SYS_sched_yield) };
+    }
 
     let result = match plan.executable {
         // SAFETY: path and the two arrays are C strings and null-ended arrays of such; the empty path is one, too.

@@ -1,13 +1,16 @@
-//! What a hook finds: arguments, environment, stdin, directory, descriptors, group, signals.
+//! What a hook finds: arguments, environment, stdin, directory, descriptors, group, signals, processors.
 
 use std::fs::File;
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::thread;
 
 use hook_exec::Context;
 use hook_model::{DEFAULT_PATH, Hook, Phase};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
 
 use crate::support::*;
 
@@ -204,6 +207,60 @@ fn no_signal_is_ignored_or_blocked() {
     );
 }
 
+/// The kernel's list of the processors of this thread.
+fn processors() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+    format!("{}\n", allowed.unwrap())
+}
+
+/// That two hooks of one series may run on the processors that their caller may run on, and that it may still do so.
+fn assert_processors_are_inherited() {
+    let before = processors();
+    let name = "s/^Cpus_allowed_list:\\t//p";
+    let hook = program("/bin/sed", &["sed", "-n", name, "/proc/self/status"]);
+    let mut seen = Vec::new();
+    let context = Context::new(STATE, Path::new("/"));
+    let failures = run_phase(&[hook.clone(), hook], Phase::Prestart, &context, |record| {
+        seen.push(record.stdout.clone())
+    });
+    assert_eq!(failures, []);
+    assert_eq!(seen, [before.as_str(), &before]);
+    assert_eq!(processors(), before, "of the caller");
+}
+
+#[test]
+fn the_processors_are_those_of_the_caller() {
+    let own = Pid::from_raw(0);
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu().unwrap()).unwrap();
+    // Each in a thread of its own, since the mask is that of a thread.
+    thread::spawn(assert_processors_are_inherited)
+        .join()
+        .unwrap();
+    thread::spawn(move || {
+        sched_setaffinity(own, &one).unwrap();
+        assert_processors_are_inherited();
+        assert_eq!(sched_getaffinity(own), Ok(one));
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn a_failed_execution_leaves_the_processors_of_the_caller() {
+    thread::spawn(|| {
+        let before = processors();
+        let record = run(program("/gone/hook", &["hook"]));
+        assert!(record.error.is_some(), "{record:?}");
+        assert_eq!(processors(), before);
+    })
+    .join()
+    .unwrap();
+}
+
 #[test]
 fn an_open_executable_is_run() {
     let env = File::open("/usr/bin/env").unwrap();
@@ -221,7 +278,7 @@ fn an_open_executable_is_run() {
 
 #[test]
 fn hooks_of_many_threads_do_not_mix() {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for n in 0..8 {
             scope.spawn(move || {
                 let state = format!("state {n}");
