@@ -2,13 +2,20 @@
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::sys;
+
+/// How long the engine may take to accept the terminal.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A pseudo terminal of the container's devpts.
 pub struct Terminal {
@@ -39,9 +46,13 @@ impl Terminal {
 }
 
 /// Sends the master to the engine, as every OCI runtime does: one message with the name and the descriptor.
-pub fn send_master(socket: &Path, master: &OwnedFd) -> Result<()> {
-    let stream = UnixStream::connect(socket)
-        .with_context(|| format!("connect to console socket {}", socket.display()))?;
+pub fn send_master(path: &Path, master: &OwnedFd) -> Result<()> {
+    let stream = connect(path)
+        .map_err(|e| match e {
+            Errno::EAGAIN => anyhow!("nobody has accepted a connection for {PATIENCE:?}"),
+            other => anyhow!(other),
+        })
+        .with_context(|| format!("connect to console socket {}", path.display()))?;
     let name = [IoSlice::new(b"/dev/ptmx")];
     let fds = [master.as_raw_fd()];
     sendmsg::<()>(
@@ -51,8 +62,22 @@ pub fn send_master(socket: &Path, master: &OwnedFd) -> Result<()> {
         MsgFlags::MSG_NOSIGNAL,
         None,
     )
-    .with_context(|| format!("send the terminal to console socket {}", socket.display()))?;
+    .with_context(|| format!("send the terminal to console socket {}", path.display()))?;
     Ok(())
+}
+
+/// Connects to a socket, or fails with EAGAIN when nobody has accepted it for long: connect(2) waits while the queue is full.
+fn connect(path: &Path) -> nix::Result<OwnedFd> {
+    let stream = socket::socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let time = TimeVal::seconds(PATIENCE.as_secs() as i64);
+    socket::setsockopt(&stream, socket::sockopt::SendTimeout, &time)?;
+    socket::connect(stream.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(stream)
 }
 
 /// Gives the process's user the pipes and files that are its stdio, so that it can open /dev/stdout again.

@@ -13,6 +13,7 @@ pub mod features;
 pub mod guest;
 mod hook_files;
 pub mod hooks_report;
+mod interrupts;
 pub mod joined;
 pub mod launcher;
 pub mod lifecycle;

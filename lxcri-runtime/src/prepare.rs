@@ -13,6 +13,7 @@ use crate::access::Access;
 use crate::ahead::{self, Ahead};
 use crate::cgroup::{self, Cgroup, CgroupLayout};
 use crate::hook_files;
+use crate::interrupts;
 use crate::joined::Joined;
 use crate::launcher;
 use crate::lxc::{config, tools};
@@ -77,6 +78,8 @@ pub fn prepare(
     sources: &Sources,
 ) -> Result<(Prepared, Ahead)> {
     let (loaded, pins) = hook_files::load(&request.bundle, sources)?;
+    // precreate hooks end with this process, and so does all that is made before the first thread.
+    interrupts::catch()?;
     // Nothing is lost when something is found wrong: these namespaces go away with this process.
     let mut namespaces = Namespaces::of(&loaded.spec);
     let kernel_settings = KernelSettings::new(&loaded.spec);

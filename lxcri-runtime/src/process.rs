@@ -57,17 +57,36 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// The children of a process, proc_pid_children(5): none where the kernel does not say.
-fn children(pid: i32) -> Vec<Process> {
+pub fn children(pid: i32) -> Vec<Process> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     let mut found = Vec::new();
     for thread in threads.into_iter().flatten().flatten() {
         let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        let pids = list
-            .split_ascii_whitespace()
-            .filter_map(|pid| pid.parse().ok());
-        found.extend(pids.filter_map(|pid| Process::of(pid).ok()));
+        let pids = list.split_ascii_whitespace().filter_map(|c| c.parse().ok());
+        // A pid may have been given to another process since.
+        found.extend(pids.filter_map(|child| {
+            let stat = stat(child).filter(|stat| stat.parent == pid)?;
+            Some(Process {
+                pid: child,
+                start_time: stat.start_time,
+            })
+        }));
     }
     found
+}
+
+/// Ends processes, and what descends from them. Whether there was one.
+///
+/// # Errors
+/// One that could not be ended; the others have been.
+pub fn end_all(processes: Vec<Process>) -> io::Result<bool> {
+    let mut result = Ok(!processes.is_empty());
+    for process in processes {
+        if let Err(e) = process.end_with_descendants() {
+            result = Err(e);
+        }
+    }
+    result
 }
 
 /// Whether a process of one thread may have children, proc_pid_children(5): also where the kernel does not say.
@@ -192,6 +211,21 @@ pub fn wait_readable(fd: BorrowedFd, end: Instant) -> io::Result<bool> {
             Ok(0) if Instant::now() >= end => return Ok(false),
             Ok(0) | Err(nix::errno::Errno::EINTR) => {}
             Ok(_) => return Ok(true),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Waits until a descriptor is readable. `true` when it is not, but `other` is.
+pub fn wait_unless(fd: BorrowedFd, other: Option<BorrowedFd>) -> io::Result<bool> {
+    let mut fds: Vec<PollFd> = std::iter::once(fd)
+        .chain(other)
+        .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+        .collect();
+    loop {
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => return Ok(fds.first().and_then(PollFd::any) == Some(false)),
+            Err(nix::errno::Errno::EINTR) => {}
             Err(e) => return Err(e.into()),
         }
     }

@@ -1,5 +1,6 @@
 //! What the hooks of a phase have in common.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ pub struct Context<'a> {
     pub die_with_caller: bool,
     /// When a hook is killed even if its own timeout is later, or if it has none.
     pub deadline: Option<Instant>,
+    /// Kills a hook when it can be read.
+    pub interrupt: Option<BorrowedFd<'a>>,
     /// How long a killed hook is waited for. Only a process that hangs in the kernel needs longer than no time.
     pub kill_wait: Duration,
 }
@@ -29,6 +32,7 @@ impl<'a> Context<'a> {
             cwd,
             die_with_caller: false,
             deadline: None,
+            interrupt: None,
             kill_wait: KILL_WAIT,
         }
     }

@@ -1,6 +1,6 @@
 //! A hook that has been executed, until it has ended.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use hook_model::Record;
@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::capture::{Buffer, Output};
+use crate::context::Context;
 use crate::error::CallError;
 use crate::spawn::Child;
 use crate::sys::{self, Ended};
@@ -20,6 +21,8 @@ const LONGEST_POLL: Duration = Duration::from_secs(24 * 3600);
 enum Stop {
     Ended,
     TimedOut,
+    /// Somebody has asked for it.
+    Interrupted,
     /// It has written more than is allowed.
     TooMuch,
 }
@@ -43,11 +46,12 @@ impl Running {
     pub fn finish(
         mut self,
         deadline: Option<Instant>,
-        kill_wait: Duration,
+        context: &Context<'_>,
         buffer: &mut Buffer,
         record: &mut Record,
     ) -> (Option<Vec<u8>>, Remains) {
-        let ended = self.wait_until(deadline, buffer);
+        let kill_wait = context.kill_wait;
+        let ended = self.wait_until(deadline, context.interrupt, buffer);
         let gone = if ended == Ok(Stop::Ended) {
             true
         } else {
@@ -95,7 +99,7 @@ impl Running {
     fn wait_for_killed(&mut self, time: Duration, buffer: &mut Buffer) -> bool {
         let deadline = Instant::now().checked_add(time);
         loop {
-            match self.wait_until(deadline, buffer) {
+            match self.wait_until(deadline, None, buffer) {
                 Ok(Stop::TooMuch) => {}
                 stop => return stop == Ok(Stop::Ended),
             }
@@ -106,31 +110,36 @@ impl Running {
     fn wait_until(
         &mut self,
         deadline: Option<Instant>,
+        interrupt: Option<BorrowedFd<'_>>,
         buffer: &mut Buffer,
     ) -> Result<Stop, Errno> {
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let child = self.child.pidfd.as_fd();
-            // An output that has ended is polled as the pidfd without events, since poll takes no gaps here.
-            let output = |pipe: Option<_>| match pipe {
-                Some(pipe) => PollFd::new(pipe, PollFlags::POLLIN),
+            // What is not there, or has ended, is polled as the pidfd without events, since poll takes no gaps here.
+            let other = |fd: Option<_>| match fd {
+                Some(fd) => PollFd::new(fd, PollFlags::POLLIN),
                 None => PollFd::new(child, PollFlags::empty()),
             };
             let mut fds = [
                 PollFd::new(child, PollFlags::POLLIN),
-                output(self.stdout.pipe()),
-                output(self.stderr.pipe()),
+                other(self.stdout.pipe()),
+                other(self.stderr.pipe()),
+                other(interrupt),
             ];
             match poll(&mut fds, timeout(left)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }
-            let [ended, out, err] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+            let [ended, out, err, asked] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
             if !ended.is_empty() {
                 return Ok(Stop::Ended);
             }
             self.stdout.polled(out, buffer);
             self.stderr.polled(err, buffer);
+            if asked.contains(PollFlags::POLLIN) {
+                return Ok(Stop::Interrupted);
+            }
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Stop::TimedOut);
             }

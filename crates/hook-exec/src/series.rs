@@ -111,9 +111,8 @@ impl<'a> Series<'a> {
                     self.stdio = Stdio::new(self.context.state, None).ok();
                     self.image = self.image_of(next).ok().map(|image| (next, image));
                 }
-                let kill_wait = self.context.kill_wait;
                 let (whole, remains) =
-                    running.finish(deadline, kill_wait, &mut self.buffer, &mut record);
+                    running.finish(deadline, self.context, &mut self.buffer, &mut record);
                 output = whole;
                 self.remains = Some(remains);
             }

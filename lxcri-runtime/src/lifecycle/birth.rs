@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::ahead;
 use crate::cgroup::Cgroup;
 use crate::console::{self, Terminal};
+use crate::interrupts;
 use crate::lxc::gate::Waiting;
 use crate::lxc::tools::{self, Lxc, Monitor};
 use crate::maker::Maker;
@@ -28,6 +29,9 @@ use crate::sync::{Listener, PATIENCE, Peer};
 
 /// How often it is looked whether LXC still makes progress.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a hook that must be ended is waited for before it is looked for again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A container that LXC is making. Dropping it ends `lxc-start`, and with it an init that has not reported.
 pub struct Birth<'a> {
@@ -169,6 +173,10 @@ impl<'a> Birth<'a> {
         let answer = records.added_by_others(|| {
             peer.send(kind::RUN_PHASE, &[], &fds)?;
             // A hook may take as long as its timeout allows; the launcher's end is noticed at once.
+            let interrupted = process::wait_unless(peer.as_fd(), interrupts::fd());
+            if interrupted.context("wait for the createContainer hooks")? {
+                end_hook(&peer)?;
+            }
             peer.receive(None)
         })?;
         match answer {
@@ -265,6 +273,7 @@ impl<'a> Birth<'a> {
             if fds[1].any().unwrap_or(false) || zombies > 1 {
                 bail!("lxc-start failed: {}", tools::messages(self.container));
             }
+            interrupts::check("lxc-start had made no container yet")?;
             if Instant::now() >= end {
                 bail!(
                     "lxc-start made no container within {} s: {}",
@@ -274,6 +283,23 @@ impl<'a> Birth<'a> {
             }
         }
     }
+}
+
+/// Ends the createContainer hook that runs, so that the launcher reports it.
+fn end_hook(peer: &Peer) -> Result<()> {
+    if !interrupts::take() {
+        return Ok(());
+    }
+    let end = Instant::now() + PATIENCE;
+    // Between two hooks there is none.
+    while !process::end_all(process::children(peer.pid)).context("end the createContainer hook")?
+        && !process::wait_readable(peer.as_fd(), Instant::now() + PAUSE)?
+    {
+        if Instant::now() >= end {
+            bail!("the launcher runs createContainer hooks, but none is found");
+        }
+    }
+    Ok(())
 }
 
 /// The init of the container whose mount hook the launcher is: its parent, if that descends from LXC's monitor. Where

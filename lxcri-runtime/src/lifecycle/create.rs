@@ -19,6 +19,7 @@ use super::{destroy, hooks};
 use crate::ahead::Ahead;
 use crate::cgroup::{self, Cgroup, CgroupPlan};
 use crate::console::Terminal;
+use crate::interrupts;
 use crate::limits;
 use crate::lxc::gate::Waiting;
 use crate::lxc::tools::{self, Monitor};
@@ -84,6 +85,7 @@ pub fn create(runtime: &Runtime, request: Request) -> Result<Created> {
             },
         }),
         Err(error) => {
+            let error = interrupts::explain(error);
             attempt.take_back(lock);
             Err(match mounts::is_chrooted() {
                 true => error.context(
@@ -174,6 +176,7 @@ impl Attempt<'_> {
             birth.lxc_gone()?;
         }
         limits::apply(init, &self.prepared, &cgroup)?;
+        interrupts::check("the container is not created")?;
         let master = birth::hand_over(terminal.as_ref(), &self.request.terminals)?;
         if let Some(path) = &self.request.pid_file {
             write_pid_file(path, init.pid)?;

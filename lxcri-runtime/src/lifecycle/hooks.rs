@@ -5,6 +5,7 @@ use hook_exec::{Context, run_phase_with};
 use hook_model::{HookSet, Phase, State};
 use hook_tree::names;
 
+use crate::interrupts;
 use crate::pins::Pins;
 use crate::records::Records;
 use crate::store::Container;
@@ -26,18 +27,25 @@ pub fn run(
     // A hook must not go on alone when this command is killed: nobody would read its outcome.
     let context = Context {
         die_with_caller: true,
+        interrupt: interrupts::fd(),
         ..Context::new(&json, &state.bundle)
     };
     let failures = run_phase_with(
         hooks,
         phase,
         &context,
-        |hook| pins.open(hook),
+        |hook| match interrupts::pending() {
+            true => Err("the command was interrupted".to_owned()),
+            false => pins.open(hook),
+        },
         |record| records.add(record),
     );
     match failures.first() {
         None => Ok(()),
-        Some(failure) => Err(anyhow!("{failure}")),
+        Some(failure) => {
+            interrupts::take();
+            Err(anyhow!("{failure}"))
+        }
     }
 }
 

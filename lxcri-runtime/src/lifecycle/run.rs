@@ -1,17 +1,19 @@
 //! `run`: creates and starts a container and, in the foreground, stays until it ends.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::create::{self, Created};
 use super::destroy;
-use super::start::{self, Meanwhile};
+use super::start::{self, Meanwhile, Met};
+use crate::interrupts;
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::request::Runtime;
@@ -29,8 +31,8 @@ pub struct Options {
 
 /// Runs a container. Returns the exit status for this program: the process's, or 128+n after signal n.
 ///
-/// Until the container has been created signals act on this program as usual; then they are forwarded, those that come while a
-/// poststart hook runs when it has ended.
+/// Once the program runs, signals are forwarded to it. While hooks run those of [`interrupts`] end the command, and the others
+/// are forwarded when the hooks have ended.
 pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<i32> {
     if !options.detach {
         if let Terminals::Socket(path) = &request.terminals {
@@ -53,6 +55,7 @@ pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<
     } = create::create(runtime, request)?;
     let container = Container::at(&runtime.root, &id);
     // lxc-start ends while the container begins.
+    let launcher = locked.record.launcher;
     let start = |meanwhile| {
         start::start_locked(runtime, &container, locked, meanwhile)
             .and_then(|()| lxc.wait())
@@ -68,10 +71,14 @@ pub fn run(runtime: &Runtime, mut request: Request, options: Options) -> Result<
         return start(None).map(|()| 0);
     }
     let signals = catch_signals()?;
+    let held = RefCell::new(Vec::new());
     start(Some(Meanwhile {
         fd: signals.as_fd(),
-        act: &|| forward(&signals, init, None),
+        act: &|| hold_or_interrupt(&signals, &held, init, launcher),
     }))?;
+    for signal in held.into_inner() {
+        to_init(&signal, init);
+    }
     let status = attend(init, &signals, master);
     if !options.keep {
         clean(runtime, &container);
@@ -136,21 +143,50 @@ fn attend(init: Process, signals: &SignalFd, master: Option<OwnedFd>) -> Result<
     reap(init.pid)
 }
 
+/// Sees to the signals that have come while init may still run hooks: those that are for the program are held for it.
+fn hold_or_interrupt(
+    signals: &SignalFd,
+    held: &RefCell<Vec<siginfo>>,
+    init: Process,
+    launcher: (u64, u64),
+) -> Result<()> {
+    while let Some(info) = signals.read_signal().context("read(signalfd)")? {
+        let signal = Signal::try_from(info.ssi_signo as i32).ok();
+        if let Some(signal) = signal.filter(|signal| interrupts::is_one(*signal)) {
+            let met = start::interrupt(init, launcher);
+            if !matches!(met, Ok(Met::Program)) {
+                interrupts::note(signal);
+                met?;
+                continue;
+            }
+        }
+        held.borrow_mut().push(info);
+    }
+    Ok(())
+}
+
 /// Forwards the signals that have come to init, and the size of the terminal to the container's.
 fn forward(signals: &SignalFd, init: Process, proxy: Option<&Proxy>) -> Result<()> {
     while let Some(info) = signals.read_signal().context("read(signalfd)")? {
-        match (info.ssi_signo as i32, proxy) {
-            (libc::SIGCHLD, _) => {}
-            // Of a pipe of this program's own.
-            (libc::SIGPIPE, _) if info.ssi_pid == std::process::id() => {}
-            (libc::SIGWINCH, Some(proxy)) => proxy.resize(),
-            (signal, _) => {
-                // Init may just have ended.
-                let _ = init.signal(signal);
-            }
+        match proxy {
+            Some(proxy) if info.ssi_signo as i32 == libc::SIGWINCH => proxy.resize(),
+            _ => to_init(&info, init),
         }
     }
     Ok(())
+}
+
+/// Forwards a signal.
+fn to_init(info: &siginfo, init: Process) {
+    match info.ssi_signo as i32 {
+        libc::SIGCHLD => {}
+        // Of a pipe of this program's own.
+        libc::SIGPIPE if info.ssi_pid == std::process::id() => {}
+        signal => {
+            // Init may just have ended.
+            let _ = init.signal(signal);
+        }
+    }
 }
 
 fn reap(pid: i32) -> Result<i32> {

@@ -12,7 +12,9 @@ use hook_tree::names;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{destroy, hooks};
+use crate::interrupts;
 use crate::mountpoint;
+use crate::process::{self, Process};
 use crate::record::Record;
 use crate::records::Records;
 use crate::request::Runtime;
@@ -23,6 +25,8 @@ pub fn start(runtime: &Runtime, id: &str) -> Result<()> {
     let container = Container::at(&runtime.root, id);
     container.must_exist()?;
     let lock = container.lock()?;
+    // The lock may be another command's for long.
+    interrupts::catch()?;
     let (state, record) = container.state_locked()?;
     let Some(record) = record.filter(|_| state.status == Status::Created) else {
         bail!(
@@ -63,8 +67,9 @@ pub fn start_locked(
     let records = Records::of(container, copy);
     match begin(container, &mut state, &record, &records, meanwhile) {
         Ok(()) => Ok(()),
-        Err(Failure::Stopped(error)) => Err(error),
+        Err(Failure::Stopped(error)) => Err(interrupts::explain(error)),
         Err(Failure::Destroy(error)) => {
+            let error = interrupts::explain(error);
             for other in destroy::destroy(runtime, container, state, Some(record)) {
                 log::warn!("{}", crate::errors::one_line(&other));
             }
@@ -95,7 +100,15 @@ fn begin(
     meanwhile: Option<Meanwhile>,
 ) -> Result<(), Failure> {
     let init = record.init.context("record.json names no init")?;
-    let message = listen(container, records, meanwhile)?;
+    let interrupted = || {
+        interrupts::take();
+        interrupt(init, record.launcher).map(drop)
+    };
+    let interrupts = interrupts::fd().map(|fd| Meanwhile {
+        fd,
+        act: &interrupted,
+    });
+    let message = listen(container, records, meanwhile.or(interrupts))?;
     match message {
         Outcome::Executed if init.has_executed_another(record.launcher) => {}
         // `!` did not come either.
@@ -130,6 +143,31 @@ fn begin(
     let poststart = hooks::read(container, Phase::Poststart)?;
     hooks::run(&poststart, &record.pins, Phase::Poststart, state, records)?;
     Ok(())
+}
+
+/// What an interrupt meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// A startContainer hook, which has been ended. Init reports it.
+    Hook,
+    /// The program.
+    Program,
+}
+
+/// Ends the startContainer hook that runs. `launcher`: device and inode of what init was executed from.
+///
+/// # Errors
+/// There is none, and the program has not been executed either: what is left is to destroy the container.
+pub fn interrupt(init: Process, launcher: (u64, u64)) -> Result<Met> {
+    let hooks = process::children(init.pid);
+    // Only now it is known whose children they were.
+    if init.executes_another(launcher) {
+        return Ok(Met::Program);
+    }
+    match process::end_all(hooks).context("end the startContainer hook")? {
+        true => Ok(Met::Hook),
+        false => bail!("init had not executed the program"),
+    }
 }
 
 /// Greatest length in bytes of a line from init: a record has the arguments of a hook, of which each byte may become six.

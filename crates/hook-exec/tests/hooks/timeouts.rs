@@ -1,6 +1,7 @@
 //! The deadline covers a hook and its process group.
 
 use std::num::NonZeroU64;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use hook_model::Hook;
@@ -87,4 +88,27 @@ fn a_deadline_of_several_hooks_covers_each() {
         assert!(record.timed_out, "{record:?}");
     }
     assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn an_interrupt_ends_a_hook_and_what_it_has_started() {
+    let (read, write) = nix::unistd::pipe().unwrap();
+    let cwd = std::path::Path::new("/");
+    let context = hook_exec::Context {
+        interrupt: Some(read.as_fd()),
+        ..hook_exec::Context::new(b"{}", cwd)
+    };
+    let interrupting = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        nix::unistd::write(&write, b"x").unwrap();
+        write
+    });
+    let hook = with_timeout(300, "sleep 600 & echo $!; wait");
+    let record = run_hook(&hook, hook_model::Phase::Prestart, 1, &context);
+    let _write = interrupting.join().unwrap();
+    assert_eq!((record.signal, record.timed_out), (Some(9), false));
+    assert!(record.duration_ns >= 100_000_000, "{record:?}");
+    assert!(record.error.is_none() && !record.succeeded(), "{record:?}");
+    let grandchild = record.stdout.trim().parse().unwrap();
+    assert!(ends_soon(grandchild));
 }
