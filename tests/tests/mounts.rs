@@ -197,6 +197,7 @@ fn options_of_a_tmpfs() {
         json!({"destination": "/made/tmpfs", "type": "tmpfs", "source": "tmpfs",
                "options": ["nosuid", "nodev", "noexec", "noatime", "mode=711", "size=1024k"]}),
         json!({"destination": "/readonly", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]}),
+        json!({"destination": "/joined", "type": "tmpfs", "options": ["nosuid", "mode=711,size=512k"]}),
     ];
     let (record, records) = with_mounts(runtime, &scratch, &mounts, |o| {
         o.with("try-write", "/made/tmpfs/x")
@@ -210,6 +211,13 @@ fn options_of_a_tmpfs() {
         "{made:?}"
     );
     mount(&record, "/readonly").has(&["ro"]);
+    let joined = mount(&record, "/joined");
+    joined.has(&["nosuid"]);
+    assert!(
+        joined.superblock.contains(&"size=512k".into())
+            && joined.superblock.contains(&"mode=711".into()),
+        "{joined:?}"
+    );
     assert_eq!(
         records.attempt("process", "try-write /made/tmpfs/x"),
         Some(0)

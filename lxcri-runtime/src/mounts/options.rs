@@ -147,10 +147,17 @@ impl Parsed {
     }
 }
 
-/// Reads the options of `/mounts/N`; a later option overrides an earlier one.
-pub(super) fn parse(pointer: &str, options: &[String]) -> Result<Parsed, Error> {
+/// Reads the options of `/mounts/N` for a file system of this type; a later option overrides an earlier one.
+pub(super) fn parse(pointer: &str, fstype: &str, options: &[String]) -> Result<Parsed, Error> {
     let mut parsed = Parsed::default();
-    for (at, option) in options.iter().enumerate() {
+    // The paths of an overlay may hold commas.
+    let pieces = |option| match fstype {
+        "overlay" => vec![option],
+        _ => pieces(option),
+    };
+    let options = options.iter().enumerate();
+    for (at, option) in options.flat_map(|(at, all)| pieces(all).into_iter().map(move |o| (at, o)))
+    {
         let Ok(found) = TABLE.binary_search_by(|(name, _)| (*name).cmp(option)) else {
             check_data(pointer, at, option)?;
             parsed.data.push((at, unquoted(option)));
@@ -212,6 +219,24 @@ fn check_data(pointer: &str, at: usize, option: &str) -> Result<(), Error> {
     Err(Error::refused(option_pointer(pointer, at), reason))
 }
 
+/// One string may hold several options, which mount(2) separates at commas: not within the quotes of a label, nor before a digit, as
+/// in the `mpol=bind:0-3,5` of tmpfs(5).
+fn pieces(option: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let mut start = 0;
+    let mut found = Vec::new();
+    for (at, byte) in option.bytes().enumerate() {
+        let next = option.as_bytes().get(at + 1);
+        quoted ^= byte == b'"';
+        if byte == b',' && !quoted && !next.is_some_and(u8::is_ascii_digit) {
+            found.extend(option.get(start..at));
+            start = at + 1;
+        }
+    }
+    found.extend(option.get(start..));
+    found
+}
+
 /// mount(8) needs quotes around an SELinux label because it splits at commas; fsconfig(2) would take them as part of it.
 fn unquoted(option: &str) -> String {
     let Some((key, value)) = option.split_once('=') else {
@@ -251,7 +276,7 @@ mod tests {
 
     fn read(options: &[&str]) -> Result<Parsed, Error> {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        parse("/mounts/3", &options)
+        parse("/mounts/3", "tmpfs", &options)
     }
 
     #[test]
@@ -312,6 +337,30 @@ mod tests {
             .map(|(at, text)| (*at, text.as_str()))
             .collect();
         assert_eq!(data, [(1, "size=1k"), (2, "newinstance")]);
+    }
+
+    #[test]
+    fn one_string_may_hold_several_options() {
+        let options = ["mode=755,size=1m,ro,mpol=bind:0-3,5,nosuid", "nodev"];
+        let parsed = read(&options).unwrap();
+        assert_eq!(
+            parsed.data,
+            [
+                (0, "mode=755".to_owned()),
+                (0, "size=1m".to_owned()),
+                (0, "mpol=bind:0-3,5".to_owned())
+            ]
+        );
+        assert_eq!(
+            parsed.own.set,
+            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+        );
+        for empty in ["", "size=1,", ",size=1", "size=1,,nosuid"] {
+            assert!(read(&[empty]).is_err(), "{empty:?}");
+        }
+        let paths = ["lowerdir=/a,b".to_owned()];
+        let overlay = parse("/mounts/3", "overlay", &paths).unwrap();
+        assert_eq!(overlay.data, [(0, "lowerdir=/a,b".to_owned())]);
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl Planner<'_> {
             }
         }
         let fstype = mount.typ().as_deref().unwrap_or_default();
-        let parsed = parse(pointer, mount.options().as_deref().unwrap_or_default())?;
+        let options = mount.options().as_deref().unwrap_or_default();
+        let parsed = parse(pointer, fstype, options)?;
         let is_bind = parsed.bind.is_some() || fstype == "bind";
         let destination = destination(pointer, mount.destination(), fstype, is_bind)?;
         if let Some(at) = parsed.copy_up

@@ -178,6 +178,10 @@ fn mounts_that_cannot_be_made_are_refused_with_their_pointer() {
 fn paths_and_propagation_that_make_no_sense_are_refused_with_their_pointer() {
     for (linux, message) in [
         (
+            r#"{"rootfsPropagation":"shared,private"}"#,
+            "/linux/rootfsPropagation: \"shared,private\" is no propagation",
+        ),
+        (
             r#"{"rootfsPropagation":"ro"}"#,
             "/linux/rootfsPropagation: \"ro\" is no propagation",
         ),

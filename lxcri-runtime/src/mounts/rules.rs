@@ -57,11 +57,11 @@ pub(super) fn root_propagation(text: Option<&str>) -> Result<Option<Propagation>
         return Ok(None);
     };
     let options = [text.to_owned()];
-    match parse("/linux", &options) {
+    match parse("/linux", "", &options) {
         Ok(Parsed {
             propagation: Some(found),
             ..
-        }) => Ok(Some(found)),
+        }) if !text.contains(',') => Ok(Some(found)),
         _ => Err(Error::refused(
             "/linux/rootfsPropagation",
             format!("{text:?} is no propagation"),
