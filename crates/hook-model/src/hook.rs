@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hook_tree::names::{DEFAULT_PATH, TIMEOUT_VARIABLE};
+use hook_tree::names::{DEFAULT_PATH, FILE_LIMIT, TIMEOUT_VARIABLE};
 
 use crate::problem::{Problem, child};
 
@@ -100,6 +100,9 @@ impl Hook {
                 Some(_) => {}
             }
         }
+        for (name, list) in [("args", &self.args), ("env", &self.env)] {
+            check_size(list.as_deref(), &child(pointer, name), &mut problems);
+        }
         if self
             .timeout
             .is_some_and(|seconds| i64::try_from(seconds.get()).is_err())
@@ -140,9 +143,37 @@ fn check_nul(text: &str, pointer: &str, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Room for what is added to the environment.
+const ROOM: usize = 64;
+
+/// What the launcher would not read; execve(2) takes as much with a stack of 8 MiB.
+fn check_size(list: Option<&[String]>, pointer: &str, problems: &mut Vec<Problem>) {
+    let bytes: usize = list
+        .iter()
+        .flat_map(|l| l.iter())
+        .map(|s| s.len() + 1)
+        .sum();
+    if bytes > FILE_LIMIT - ROOM {
+        let limit = FILE_LIMIT >> 20;
+        problems.push(Problem::new(pointer, format!("more than {limit} MiB")));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_hook_tree_takes_is_refused() {
+        let long = |count| Some(vec!["a=".repeat(500); count]);
+        let hook = Hook {
+            args: long(2090),
+            env: long(2096),
+            ..Hook::new("/bin/x")
+        };
+        let problems: Vec<_> = hook.problems("/h").iter().map(|p| p.to_string()).collect();
+        assert_eq!(problems, ["/h/env: more than 2 MiB"]);
+    }
 
     fn strings(list: &[&str]) -> Vec<String> {
         list.iter().map(|s| (*s).to_owned()).collect()

@@ -6,6 +6,9 @@ use super::super::pointer::Pointer;
 use super::super::problem::{Problem, Problems};
 use super::{Report, absolute};
 
+/// The most supplementary groups of a process: linux/limits.h.
+const NGROUPS_MAX: usize = 65_536;
+
 pub(super) fn validate(spec: &Spec, report: &mut Report) {
     let at = Pointer::at("/process");
     let Some(process) = spec.process() else {
@@ -64,6 +67,13 @@ fn user(process: &Process, at: &Pointer, problems: &mut Problems) {
         if id == u32::MAX {
             problems.add(at.key(name), "is no valid id");
         }
+    }
+    let groups = user.additional_gids().as_ref().map_or(0, Vec::len);
+    if groups > NGROUPS_MAX {
+        problems.add(
+            at.key("additionalGids"),
+            format!("{groups} groups; a process has at most {NGROUPS_MAX}"),
+        );
     }
     for (i, gid) in user.additional_gids().iter().flatten().enumerate() {
         if *gid == u32::MAX {
@@ -184,6 +194,15 @@ mod tests {
             ]
         );
         assert!(problems(&with("/process/user/umask", json!(511))).is_empty());
+        let groups = |count| {
+            let ids: Vec<u32> = (1..=count).collect();
+            problems(&with("/process/user/additionalGids", json!(ids)))
+        };
+        assert!(groups(65_536).is_empty());
+        assert_eq!(
+            groups(65_537),
+            ["/process/user/additionalGids: 65537 groups; a process has at most 65536"]
+        );
     }
 
     #[test]
