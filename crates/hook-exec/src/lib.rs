@@ -15,6 +15,7 @@
 //! the process may wait for arbitrary children (`waitpid(-1)`) or change the dispositions of signals meanwhile.
 #![deny(unsafe_code)]
 
+pub mod affinity;
 mod capture;
 mod context;
 mod error;

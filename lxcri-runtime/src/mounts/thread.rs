@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
+use hook_exec::affinity::Affinity;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, umask};
@@ -29,7 +30,11 @@ pub(crate) fn in_thread_beside<R: Send, B>(
     work: impl FnOnce() -> Result<R, Error> + Send,
     beside: impl FnOnce() -> B,
 ) -> Result<(R, B), Error> {
+    let affinity = Affinity::of_this_thread();
     let inside = || {
+        if let Some(affinity) = affinity {
+            affinity.release();
+        }
         // A thread that shares its root and umask with others cannot join a mount namespace.
         unshare(CloneFlags::CLONE_FS)
             .map_err(|errno| CallError::new("unshare(CLONE_FS)", errno))?;
@@ -44,6 +49,8 @@ pub(crate) fn in_thread_beside<R: Send, B>(
         work()
     };
     thread::scope(|scope| {
+        // The caller is about to wait, and where LXC runs there is no room.
+        let held = affinity.as_ref().and_then(Affinity::hold);
         let thread = thread::Builder::new()
             .name("namespaces".to_owned())
             .spawn_scoped(scope, inside)
@@ -53,6 +60,7 @@ pub(crate) fn in_thread_beside<R: Send, B>(
                     .map_or(Errno::UnknownErrno, Errno::from_raw);
                 CallError::new("clone(thread)", errno)
             })?;
+        drop(held);
         let other = beside();
         let result = thread.join().unwrap_or_else(|_| {
             Err(Error::Unusable(
@@ -85,4 +93,21 @@ fn name(flag: CloneFlags) -> String {
         .map(|(name, _)| name)
         .collect::<Vec<_>>()
         .join("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sched::sched_getaffinity;
+    use nix::unistd::Pid;
+
+    use super::*;
+
+    #[test]
+    fn the_thread_may_run_where_its_caller_may() {
+        let mask = || sched_getaffinity(Pid::from_raw(0)).expect("sched_getaffinity");
+        let before = mask();
+        let (inside, beside) = in_thread_beside(&[], None, || Ok(mask()), mask).unwrap();
+        assert!(inside == before && beside == before);
+        assert!(mask() == before);
+    }
 }

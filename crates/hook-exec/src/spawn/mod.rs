@@ -3,7 +3,6 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-mod affinity;
 #[allow(unsafe_code)]
 mod sys;
 

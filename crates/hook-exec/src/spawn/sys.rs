@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::errno::Errno;
 use nix::sched::CpuSet;
 
-use super::affinity::{Affinity, Held};
 use super::{Child, Spawn, Step};
+use crate::affinity::{Affinity, Held};
 use crate::error::CallError;
 use crate::sys::{reap, wait_for_children};
 

@@ -1,10 +1,10 @@
-//! Which processor a child is born on.
+//! Which processor a child or a thread is born on.
 //!
 //! The kernel puts a new process on the idlest processor, and when it executes a program, once more. With a parent that
 //! sleeps until that, both are wrong: the parent's processor is about to be free and its caches are warm, another one may have
 //! to be woken first, which takes tens of microseconds, more so in a virtual machine. So the caller is held on its processor
 //! while a child is born, and the child lets itself go before it executes its program, from where the kernel is free to
-//! move it.
+//! move it. A thread lets itself go at once.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 const SELF: Pid = Pid::from_raw(0);
 
 /// Holds the calling thread on its processor at times. For a thread that may run on all processors of its cpuset.
+#[derive(Clone, Copy, Debug)]
 pub struct Affinity {
     /// Every processor there could be. With this mask a thread follows its cpuset, as one does for which no mask was ever set.
     all: CpuSet,
@@ -36,6 +37,12 @@ impl Affinity {
         None
     }
 
+    /// Lets the calling thread run where it likes, which was born of one that was held.
+    pub fn release(&self) {
+        // As it was before: see below.
+        let _ = sched_setaffinity(SELF, &self.all);
+    }
+
     /// Holds the calling thread, and so the children that it makes, until the result is dropped.
     pub fn hold(&self) -> Option<Held<'_>> {
         let mut here = CpuSet::new();
@@ -46,6 +53,7 @@ impl Affinity {
 }
 
 /// A thread that stays on one processor.
+#[derive(Debug)]
 pub struct Held<'a> {
     all: &'a CpuSet,
 }
