@@ -467,3 +467,24 @@ fn the_session_keyring() {
         .join()
         .expect("the thread's assertions");
 }
+
+/// The runtime holds processes on a processor for moments; none of it may be left.
+#[test]
+fn it_may_run_on_the_processors_of_the_caller() {
+    let Some(runtime) = need::lxcri() else { return };
+    let status = std::fs::read_to_string("/proc/self/status").expect("status");
+    let own = status.lines().find(|l| l.starts_with("Cpus_allowed_list"));
+    let all = own.expect("Cpus_allowed_list").to_owned();
+    for (restricted, expected) in [(false, all.as_str()), (true, "Cpus_allowed_list:\t0")] {
+        let scratch = Scratch::new();
+        let mut bundle = Bundle::new(&scratch, Image::Busybox);
+        bundle.shell("grep Cpus_allowed_list /proc/self/status");
+        let container = Container::new(runtime, &scratch, &mut bundle, "c");
+        let mut command = container.running();
+        if restricted {
+            command = command.with_program("taskset", &["-c", "0"], &runtime.program);
+        }
+        let outcome = command.run().success();
+        assert_eq!(outcome.stdout.trim_end(), expected);
+    }
+}

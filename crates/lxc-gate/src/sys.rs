@@ -191,14 +191,48 @@ unsafe fn be_born_in(cgroup: c_int) -> Option<()> {
             set_tid_size: 0,
             cgroup: cgroup as u64,
         };
+        // This processor is free as soon as this process has ended, and knows its memory; the runtime is busy on another one.
+        let held = hold();
         if go_on_as_child(&args) != 0 {
             return None;
+        }
+        if let Some(all) = &held {
+            libc::sched_setaffinity(0, size_of_val(all), all);
         }
         let tid = libc::syscall(libc::SYS_set_tid_address, own_tid);
         if known && !own_tid.is_null() {
             *own_tid = tid as c_int;
         }
         Some(())
+    }
+}
+
+/// Holds the calling thread, and so a new process, on its processor, if it may run on all of its cpuset: as
+/// `hook_exec::affinity` does. Returns the mask with which the new process lets itself go.
+fn hold() -> Option<libc::cpu_set_t> {
+    // SAFETY: a set of processors is an array of bits, which may all be 0 and all be 1.
+    unsafe {
+        let mut before: libc::cpu_set_t = core::mem::zeroed();
+        let mut after = before;
+        let mut here = before;
+        let all: libc::cpu_set_t = core::mem::transmute([u8::MAX; size_of::<libc::cpu_set_t>()]);
+        let size = size_of_val(&all);
+        let known = libc::sched_getaffinity(0, size, &mut before) == 0
+            && libc::sched_setaffinity(0, size, &all) == 0;
+        if !known {
+            return None;
+        }
+        let processor = libc::sched_getcpu();
+        if libc::sched_getaffinity(0, size, &mut after) != 0
+            || !libc::CPU_EQUAL(&before, &after)
+            || processor < 0
+        {
+            libc::sched_setaffinity(0, size, &before);
+            return None;
+        }
+        libc::CPU_SET(processor as usize, &mut here);
+        libc::sched_setaffinity(0, size, &here);
+        Some(all)
     }
 }
 
