@@ -243,6 +243,11 @@ impl Running {
         let _ = kill(Pid::from_raw(self.pid()), signal);
     }
 
+    /// Sends a signal to its process group, as a terminal does.
+    pub fn signal_group(&self, signal: Signal) {
+        let _ = killpg(Pid::from_raw(self.pid()), signal);
+    }
+
     /// What it has printed on stdout so far.
     pub fn stdout_so_far(&self) -> String {
         contents(&self.stdout)

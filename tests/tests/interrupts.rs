@@ -31,14 +31,14 @@ fn bundle<'a>(scratch: &'a Scratch, phase: &str) -> Bundle<'a> {
     bundle
 }
 
-/// Waits until the hook hangs, then sends the signal.
+/// Waits until the hook hangs, then sends the signal to the process group, as a terminal does.
 fn interrupt(scratch: &Scratch, running: &Running, signal: Signal) {
     let hangs = || {
         let all = leaks::processes(scratch.marker());
         all.iter().any(|(_, line)| line.contains("hangs"))
     };
     assert!(wait_until(PATIENCE, hangs), "{}", running.stderr_so_far());
-    running.signal(signal);
+    running.signal_group(signal);
 }
 
 fn logged(command: Cmd, scratch: &Scratch) -> Cmd {

@@ -204,6 +204,8 @@ unsafe fn execute(child: &mut Child) -> Result<Infallible, Failure> {
             // Nothing can be made there.
             None => step("chdir(/proc)", libc::chdir(c"/proc".as_ptr()))?,
         }
+        // A key on the caller's terminal is the caller's to see to: LXC or the launcher would end before it.
+        step("setpgid", libc::setpgid(0, 0))?;
         for number in 0..3 {
             let copied = libc::dup2(spawn.stdio.as_raw_fd(), number);
             step("dup2(stdio)", copied)?;
